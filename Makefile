@@ -1,0 +1,55 @@
+# The front door. Needs Python 3.11+, pip and make; each target sets up what it needs.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+SPACE := $(VENV)/.installed
+TESTS ?= tests
+
+.DEFAULT_GOAL := help
+.PHONY: help demo test test-all lint format bench docs clean
+
+help: ## Show the targets
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+demo: $(SPACE)-run ## Run the whole chain on real data and keep the platform open (CHECK=1: then stop)
+	$(BIN)/python scripts/demo.py $(if $(CHECK),--check)
+
+test: $(SPACE)-dev system ## Run the tests, as CI does
+	$(BIN)/python -m pytest $(TESTS) -n 2 --dist loadscope -m "not long" --cov --cov-report=term:skip-covered
+
+test-all: $(SPACE)-dev system ## Run everything: long matrices, soaks and fuzzers too
+	$(BIN)/python -m pytest $(TESTS) -n 2 --dist loadscope --cov --cov-report=term:skip-covered
+
+lint: $(SPACE)-dev ## Check style, types and the direction of imports
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+format: $(SPACE)-dev ## Format the code
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+bench: $(SPACE)-dev ## Measure speed and size; writes docs/results/benchmarks.md
+	$(BIN)/python benchmarks/run.py
+
+docs: $(SPACE)-dev ## Write the pages that are made from the code
+	$(BIN)/python scripts/generate_reference.py
+
+clean: ## Remove the environment and all caches
+	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .coverage* .import_linter_cache
+
+.PHONY: system
+system:
+	@scripts/install_system_packages.sh chromium postgresql
+
+$(BIN)/python:
+	$(PYTHON) -m venv $(VENV)
+
+$(SPACE)-run: pyproject.toml constraints.txt | $(BIN)/python
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[server,samples]'
+	@touch $@
+
+$(SPACE)-dev: pyproject.toml constraints.txt | $(BIN)/python
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[server,samples,postgres,dev]'
+	@touch $@ $(SPACE)-run

@@ -1,0 +1,1 @@
+"""Who may do what: users, API keys, web sessions, the audit log, and the one ``authorize()``."""

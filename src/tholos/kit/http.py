@@ -1,0 +1,196 @@
+"""The HTTP edge that every room shares: one error shape, request ids, body limits.
+
+Middleware is plain ASGI: Starlette's ``BaseHTTPMiddleware`` breaks streaming and cancellation.
+"""
+
+from __future__ import annotations
+
+import re
+import time
+from collections.abc import Awaitable, Callable
+from http import HTTPStatus
+
+import orjson
+import structlog
+from fastapi import FastAPI, Request
+from fastapi.exceptions import RequestValidationError
+from starlette.datastructures import Headers, MutableHeaders
+from starlette.exceptions import HTTPException
+from starlette.responses import Response
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from tholos.kit.errors import (
+    InvalidInput,
+    MethodNotAllowed,
+    NotAuthenticated,
+    NotFound,
+    PayloadTooLarge,
+    TholosError,
+)
+from tholos.kit.ids import new_id
+from tholos.kit.logs import get_logger
+
+ErrorPage = Callable[[Request, TholosError, str], Awaitable[Response | None]]
+"""Renders an error for a person's browser, or returns None where the request wants JSON."""
+
+REQUEST_ID = "x-request-id"
+_ACCEPTABLE_ID = re.compile(r"[\w.-]{1,80}", re.ASCII)
+log = get_logger("http")
+
+
+class InternalError(TholosError):
+    """Something in Tholos went wrong."""
+
+    code = "internal_error"
+    status = 500
+
+
+class RouteNotFound(NotFound):
+    """There is nothing at this address."""
+
+    code = "route_not_found"
+
+
+class InvalidRequest(InvalidInput):
+    """The request does not fit the API's schema."""
+
+    code = "invalid_request"
+
+
+class BodyTooLarge(PayloadTooLarge):
+    """The request's body is larger than this route takes."""
+
+    code = "body_too_large"
+
+
+def error_response(error: TholosError, request_id: str) -> Response:
+    """The error as JSON: ``{"error": {code, message, next, details}, "request_id"}``."""
+    headers = {REQUEST_ID: request_id}
+    if error.retry_after_s is not None:
+        headers["retry-after"] = str(error.retry_after_s)
+    if isinstance(error, NotAuthenticated):
+        headers["www-authenticate"] = "Bearer"
+    body = orjson.dumps({"error": error.to_dict(), "request_id": request_id}, default=str)
+    return Response(body, error.status, headers, media_type="application/json")
+
+
+def install_errors(app: FastAPI, page: ErrorPage) -> None:
+    """Makes every failure, foreseen or not, answer in the one shape; ``page`` serves those who look with a browser."""
+
+    async def answer(request: Request, error: TholosError) -> Response:
+        request_id = str(request.scope.get("tholos.request_id", ""))
+        return await page(request, error, request_id) or error_response(error, request_id)
+
+    async def known(request: Request, error: Exception) -> Response:
+        assert isinstance(error, TholosError)
+        return await answer(request, error)
+
+    async def invalid(request: Request, error: Exception) -> Response:
+        assert isinstance(error, RequestValidationError)
+        return await answer(request, _invalid_request(error))
+
+    async def http(request: Request, error: Exception) -> Response:
+        assert isinstance(error, HTTPException)
+        return await answer(request, _http_error(error, request))
+
+    async def unforeseen(request: Request, error: Exception) -> Response:
+        log.error("unforeseen error", path=request.url.path, exc_info=error)
+        return await answer(request, InternalError(next="Try again; if it stays, look up the request id in the log."))
+
+    app.add_exception_handler(TholosError, known)
+    app.add_exception_handler(RequestValidationError, invalid)
+    app.add_exception_handler(HTTPException, http)
+    app.add_exception_handler(Exception, unforeseen)
+
+
+def _invalid_request(error: RequestValidationError) -> InvalidRequest:
+    problems = [
+        {"where": ".".join(str(part) for part in problem["loc"]), "problem": problem["msg"]}
+        for problem in error.errors()[:20]
+    ]
+    first = problems[0]
+    return InvalidRequest(
+        f"{first['where']}: {first['problem']}.", next="See /api/docs for what this address takes.", problems=problems
+    )
+
+
+def _http_error(error: HTTPException, request: Request) -> TholosError:
+    path = request.url.path[:200]
+    if error.status_code == HTTPStatus.NOT_FOUND:
+        return RouteNotFound(f"There is nothing at {path}.", next="See /api/docs for every address.")
+    if error.status_code == HTTPStatus.METHOD_NOT_ALLOWED:
+        allowed = (error.headers or {}).get("Allow", "another method")
+        return MethodNotAllowed(f"{path} does not take {request.method}.", next=f"Use {allowed}.")
+    if error.status_code == HTTPStatus.BAD_REQUEST:
+        return InvalidRequest(f"The request could not be read: {error.detail}.", next="Send valid JSON in UTF-8.")
+    raise error
+
+
+class RequestIdentity:
+    """Gives each request an id (the caller's, if it sent a sane one), answers with it, and logs the request."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        offered = Headers(scope=scope).get(REQUEST_ID, "")
+        request_id = offered if _ACCEPTABLE_ID.fullmatch(offered) else new_id("req")
+        scope["tholos.request_id"] = request_id
+        started = time.perf_counter()
+        status = 0
+
+        async def send_with_id(message: Message) -> None:
+            nonlocal status
+            if message["type"] == "http.response.start":
+                status = message["status"]
+                MutableHeaders(scope=message)[REQUEST_ID] = request_id
+            await send(message)
+
+        with structlog.contextvars.bound_contextvars(request_id=request_id):
+            try:
+                await self._app(scope, receive, send_with_id)
+            finally:
+                elapsed_ms = round((time.perf_counter() - started) * 1000, 2)
+                log.debug("request", method=scope["method"], path=scope["path"], status=status, ms=elapsed_ms)
+
+
+class BodyLimit:
+    """Refuses a body over ``max_bytes``, early by its announced length and else as it streams.
+
+    Paths that ``exempt`` names count for themselves.
+    """
+
+    def __init__(self, app: ASGIApp, *, max_bytes: int, exempt: Callable[[str], bool]) -> None:
+        self._app = app
+        self._max_bytes = max_bytes
+        self._exempt = exempt
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http" or self._exempt(scope["path"]):
+            await self._app(scope, receive, send)
+            return
+        announced = Headers(scope=scope).get("content-length", "")
+        if announced.isdigit() and int(announced) > self._max_bytes:
+            await error_response(self._too_large(), scope.get("tholos.request_id", ""))(scope, receive, send)
+            return
+        received = 0
+
+        async def counted() -> Message:
+            nonlocal received
+            message = await receive()
+            received += len(message.get("body", b""))
+            if received > self._max_bytes:
+                raise self._too_large()
+            return message
+
+        await self._app(scope, counted, send)
+
+    def _too_large(self) -> BodyTooLarge:
+        return BodyTooLarge(
+            f"The request's body is over {self._max_bytes:,} bytes.",
+            next="Send less at once, upload it as a file, or raise THOLOS_MAX_REQUEST_BYTES.",
+            max_bytes=self._max_bytes,
+        )

@@ -1,0 +1,150 @@
+"""Fixtures for every room: settings in a fresh home, a migrated database on both engines, services, an HTTP client."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import uuid
+from collections.abc import Iterator
+from pathlib import Path
+
+import psycopg
+import pytest
+from sqlalchemy.engine import make_url
+
+from tholos.accounts import service as accounts
+from tholos.accounts.authorization import Actor
+from tholos.kit.blobs import LocalBlobStore
+from tholos.kit.database import Database
+from tholos.kit.services import Services
+from tholos.kit.settings import Settings
+from tholos.migrations import migrate
+
+for _name in [name for name in os.environ if name.startswith("THOLOS_") and not name.startswith("THOLOS_TEST_")]:
+    del os.environ[_name]
+
+
+@pytest.fixture(scope="session")
+def sqlite_template(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """An empty, migrated SQLite database, copied for each test."""
+    path = tmp_path_factory.mktemp("template") / "tholos.db"
+    database = Database(f"sqlite:///{path}")
+    migrate(database)
+    database.checkpoint()
+    database.close()
+    return path
+
+
+@pytest.fixture(scope="session")
+def postgres(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """The URL of a throw-away PostgreSQL cluster, with a migrated database named ``template``."""
+    programs = sorted(Path("/usr/lib/postgresql").glob("*/bin"))
+    if not programs:
+        pytest.fail("PostgreSQL is not installed: run `make test` as root, or `apt-get install postgresql`.")
+    folder = tmp_path_factory.mktemp("pg")
+    for closed in (folder.parent.parent, folder.parent):
+        closed.chmod(0o755)  # PostgreSQL refuses to run as root, so its own user must get in
+    folder.chmod(0o777)
+    become = ["runuser", "-u", "postgres", "--"] if os.geteuid() == 0 else []
+
+    def run(*command: str) -> None:
+        subprocess.run([*become, *command], check=True, stdout=subprocess.DEVNULL, cwd="/")
+
+    data = folder / "data"
+    run(str(programs[-1] / "initdb"), "-D", str(data), "-U", "postgres", "--auth=trust", "--encoding=UTF8", "--no-sync")
+    options = f"-k {folder} -h '' -c fsync=off -c full_page_writes=off -c max_connections=300"
+    run(str(programs[-1] / "pg_ctl"), "-D", str(data), "-w", "-l", str(folder / "log"), "-o", options, "start")
+    url = f"postgresql+psycopg://postgres@/postgres?host={folder}"
+    try:
+        _admin(url, "CREATE DATABASE template")
+        database = Database(_in(url, "template"))
+        migrate(database)
+        database.close()
+        yield url
+    finally:
+        run(str(programs[-1] / "pg_ctl"), "-D", str(data), "-m", "immediate", "stop")
+
+
+@pytest.fixture(params=["sqlite", "postgresql"])
+def database_kind(request: pytest.FixtureRequest) -> str:
+    """Which database a test runs on. Override with ``@pytest.mark.parametrize("database_kind", ["sqlite"])``."""
+    return str(request.param)
+
+
+@pytest.fixture
+def settings(tmp_path: Path, database_kind: str, request: pytest.FixtureRequest) -> Iterator[Settings]:
+    """Settings of a fresh home with an empty, migrated database."""
+    home = tmp_path / "home"
+    home.mkdir()
+    if database_kind == "sqlite":
+        shutil.copy(request.getfixturevalue("sqlite_template"), home / "tholos.db")
+        yield Settings(home=home, port=0)
+        return
+    url = request.getfixturevalue("postgres")
+    name = f"t{uuid.uuid4().hex}"
+    _admin(url, f"CREATE DATABASE {name} TEMPLATE template")
+    yield Settings(home=home, port=0, database_url=_in(url, name))
+    _admin(url, f"DROP DATABASE {name} WITH (FORCE)")
+
+
+@pytest.fixture
+def database(settings: Settings) -> Iterator[Database]:
+    database = Database(settings.resolved_database_url)
+    yield database
+    database.close()
+
+
+@pytest.fixture
+def services(settings: Settings, database: Database) -> Services:
+    return Services(settings, database, LocalBlobStore(settings.blobs_dir))
+
+
+@pytest.fixture
+def admin_token(database: Database) -> str:
+    with database.write() as write:
+        token = accounts.create_administrator(write)
+    assert token is not None
+    return token
+
+
+@pytest.fixture
+def admin(database: Database, admin_token: str) -> Actor:
+    with database.read() as read:
+        return accounts.authenticate(read, admin_token)
+
+
+@pytest.fixture
+def ada_token(database: Database, admin: Actor) -> str:
+    """The token of an ordinary user, ada."""
+    with database.write() as write:
+        return accounts.create_user(write, admin, "ada")[1].secret
+
+
+@pytest.fixture
+def ada(database: Database, ada_token: str) -> Actor:
+    with database.read() as read:
+        return accounts.authenticate(read, ada_token)
+
+
+@pytest.fixture
+def bob_token(database: Database, admin: Actor) -> str:
+    """The token of another ordinary user, bob, to whom nothing of ada's is granted."""
+    with database.write() as write:
+        return accounts.create_user(write, admin, "bob")[1].secret
+
+
+@pytest.fixture
+def bob(database: Database, bob_token: str) -> Actor:
+    with database.read() as read:
+        return accounts.authenticate(read, bob_token)
+
+
+def _admin(url: str, statement: str) -> None:
+    parsed = make_url(url)
+    with psycopg.connect(host=str(parsed.query["host"]), user="postgres", autocommit=True) as connection:
+        connection.execute(statement.encode())
+
+
+def _in(url: str, name: str) -> str:
+    return make_url(url).set(database=name).render_as_string(hide_password=False)
