@@ -1,18 +1,23 @@
-"""Fixtures for every room: settings in a fresh home, a migrated database on both engines, services, an HTTP client."""
+"""Fixtures for every room: a fresh home, a migrated database on both engines, services, a whole platform."""
 
 from __future__ import annotations
 
+import json
 import os
 import shutil
 import subprocess
+import sys
+import time
 import uuid
 from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
 
 import psycopg
 import pytest
 from sqlalchemy.engine import make_url
 
+import tholos
 from tholos.accounts import service as accounts
 from tholos.accounts.authorization import Actor
 from tholos.kit.blobs import LocalBlobStore
@@ -148,3 +153,97 @@ def _admin(url: str, statement: str) -> None:
 
 def _in(url: str, name: str) -> str:
     return make_url(url).set(database=name).render_as_string(hide_password=False)
+
+
+@dataclass
+class Platform:
+    """A whole platform in processes of its own, as `tholos up` starts it."""
+
+    home: Path
+    environment: dict[str, str]
+    process: subprocess.Popen[str] | None = None
+
+    def start(self) -> None:
+        """Starts it and waits until it is ready; raises when it dies first."""
+        (self.home / "run" / "server.json").unlink(missing_ok=True)
+        self.process = subprocess.Popen(
+            [sys.executable, "-m", "tholos.agent"],
+            env={**os.environ, **self.environment},
+            stdout=subprocess.PIPE,
+            stderr=(self.home.parent / "platform.log").open("a"),
+            text=True,
+        )
+        deadline = time.monotonic() + 60
+        while not (self.home / "run" / "server.json").exists():
+            log = (self.home.parent / "platform.log").read_text()
+            assert self.process.poll() is None, f"the platform ended with {self.process.returncode}\n{log}"
+            assert time.monotonic() < deadline, f"the platform was not ready in time\n{log}"
+            time.sleep(0.02)
+
+    def kill(self) -> None:
+        """SIGKILLs the agent; all that it owns dies with it."""
+        assert self.process is not None
+        self.process.kill()
+        self._reap()
+
+    def stop(self) -> int:
+        """Asks it to stop; returns its exit status."""
+        assert self.process is not None
+        if self.process.poll() is None:
+            self.process.terminate()
+        return self._reap()
+
+    def _reap(self) -> int:
+        assert self.process is not None
+        status = self.process.wait(timeout=60)
+        assert self.process.stdout is not None
+        self.process.stdout.close()
+        return status
+
+    @property
+    def url(self) -> str:
+        return str(json.loads((self.home / "run" / "server.json").read_text())["url"])
+
+    @property
+    def token(self) -> str:
+        return (self.home / "admin-token").read_text().strip()
+
+
+@pytest.fixture(scope="session")
+def platform(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Platform]:
+    """One running platform that tests share: each works in repos of its own."""
+    yield from _running(tmp_path_factory.mktemp("platform") / "home")
+
+
+@pytest.fixture
+def own_platform(tmp_path: Path) -> Iterator[Platform]:
+    """A running platform that one test may kill, stop and start again."""
+    yield from _running(tmp_path / "home")
+
+
+def _running(home: Path) -> Iterator[Platform]:
+    home.mkdir()
+    platform = Platform(home, {"THOLOS_HOME": str(home), "THOLOS_PORT": "0", "THOLOS_JOB_RETRY_DELAY_S": "0.1"})
+    platform.start()
+    yield platform
+    platform.stop()
+
+
+@pytest.fixture(scope="session")
+def client(platform: Platform) -> Iterator[tholos.Client]:
+    """The SDK as the administrator of the shared platform."""
+    with tholos.Client(platform.url, platform.token) as client:
+        yield client
+
+
+@pytest.fixture(scope="session")
+def penguins(client: tholos.Client) -> str:
+    """A model that went through the whole chain on the shared platform; dataset and deployment have its name."""
+    name = "admin/penguins"
+    client.datasets.import_("penguins", name).result(timeout=120)
+    client.dataset(name).split(method="stratified", column="species", seed=0).result(timeout=120)
+    client.train(name, target="species", algorithm="decision_tree").result(timeout=120)
+    client.model(name).compile().result(timeout=120)
+    client.model(name).evaluate(name).result(timeout=120)
+    client.model(name).deploy()
+    return name

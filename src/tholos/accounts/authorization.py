@@ -103,9 +103,18 @@ _GRANTED: dict[Role, frozenset[Action]] = {
 }
 
 
+# Owners delete and share what is theirs with any key that may write: the scope "admin" is about others' things.
+_SCOPES = {
+    Action.READ: Scope.READ,
+    Action.WRITE: Scope.WRITE,
+    Action.PREDICT: Scope.PREDICT,
+    Action.ADMIN: Scope.WRITE,
+}
+
+
 def may(actor: Actor, action: Action, resource: Resource) -> bool:
     """Whether ``authorize`` would let this pass."""
-    return Scope(action.value) in actor.scopes and action in _allowed(actor, resource)
+    return _SCOPES[action] in actor.scopes and action in _allowed(actor, resource)
 
 
 def authorize(actor: Actor, action: Action, resource: Resource) -> None:
@@ -121,11 +130,11 @@ def authorize(actor: Actor, action: Action, resource: Resource) -> None:
     if not allowed:
         raise hidden(resource.not_found, resource.label)
     if action in allowed:
-        if Scope(action.value) not in actor.scopes:
+        if (scope := _SCOPES[action]) not in actor.scopes:
             raise MissingScope(
-                f"This token has no '{action}' scope.",
-                next=f"Use a token with the scope: `tholos keys create --scope {action}`.",
-                scope=action.value,
+                f"This token has no '{scope}' scope.",
+                next=f"Use a token with the scope: `tholos keys create --scope {scope}`.",
+                scope=scope.value,
             )
         return
     if actor.is_anonymous:

@@ -53,7 +53,9 @@ def refuse_cross_origin(request: Request) -> None:
     raise CrossOriginRefused(next="Repeat the action from Tholos's own pages.")
 
 
-def optional_actor(request: Request, services: ServicesDep) -> Actor:
+def optional_actor(
+    request: Request, services: ServicesDep, _documented: Annotated[object, Depends(_bearer)] = None
+) -> Actor:
     """The signed-in actor by token or session cookie, else ANONYMOUS. Raises InvalidToken on a bad token."""
     if token := bearer_token(request):
         with services.database.read() as read:
@@ -74,8 +76,8 @@ def current_actor(actor: Annotated[Actor, Depends(optional_actor)]) -> Actor:
     return actor
 
 
-OptionalActor = Annotated[Actor, Depends(optional_actor), Depends(_bearer)]
-CurrentActor = Annotated[Actor, Depends(current_actor), Depends(_bearer)]
+OptionalActor = Annotated[Actor, Depends(optional_actor)]
+CurrentActor = Annotated[Actor, Depends(current_actor)]
 Cursor = Annotated[str | None, Query(max_length=2000, description="`next_cursor` of the page before.")]
 Limit = Annotated[int, Query(ge=1, le=MAX_LIMIT, description="Most items in the answer.")]
 __all__ = [

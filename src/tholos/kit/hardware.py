@@ -19,7 +19,7 @@ def hardware(root: Path = Path("/")) -> str:
     which ``proc`` and ``sys`` are read.
     """
     cores = _cores(root)
-    memory = max(1, round(_memory_bytes(root) / _GIB))
+    memory = max(1, round(memory_bytes(root) / _GIB))
     return f"{_processor(root)} · {cores} {'core' if cores == 1 else 'cores'} · {memory} GiB"
 
 
@@ -40,7 +40,8 @@ def _cores(root: Path) -> int:
     return usable
 
 
-def _memory_bytes(root: Path) -> int:
+def memory_bytes(root: Path = Path("/")) -> int:
+    """Return the bytes of memory that this process may use: the machine's, or less in a control group."""
     total = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
     limit = _read(root / "sys/fs/cgroup/memory.max").strip()
     return min(total, int(limit)) if limit.isdigit() else total

@@ -21,8 +21,11 @@ def _mask_secrets(_logger: Any, _method: str, event: structlog.typing.EventDict)
 def configure_logs(level: str = "INFO") -> None:
     """Sends Tholos's own and the libraries' log records to standard error, in one form, secrets masked."""
     on_terminal = sys.stderr.isatty()
+    # Plain tracebacks: the default shows local variables, secrets among them, and takes seconds to draw.
     renderer: structlog.typing.Processor = (
-        structlog.dev.ConsoleRenderer() if on_terminal else structlog.processors.JSONRenderer()
+        structlog.dev.ConsoleRenderer(exception_formatter=structlog.dev.plain_traceback)
+        if on_terminal
+        else structlog.processors.JSONRenderer()
     )
     structlog.configure(
         processors=[

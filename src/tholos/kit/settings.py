@@ -53,6 +53,68 @@ class Settings(BaseSettings):
     # -- accounts
     session_days: PositiveFloat = Field(14.0, le=365, description="Days until a web sign-in ends.")
 
+    # -- serving
+    max_predict_bytes: PositiveInt = Field(16 * MIB, description="Largest body of a prediction request, in bytes.")
+    max_predict_rows: PositiveInt = Field(10_000, description="Most rows that one prediction request may carry.")
+    predict_start_wait_s: PositiveFloat = Field(
+        10.0, description="Seconds that a prediction waits for a deployment that is just starting."
+    )
+    predict_timeout_s: PositiveFloat = Field(
+        60.0, description="Seconds after which a prediction that has no answer yet is given up."
+    )
+    replica_queue: PositiveInt = Field(
+        64, description="Most batches that wait or run in one replica process; more are refused."
+    )
+    replica_load_timeout_s: PositiveFloat = Field(
+        120.0, description="Seconds that a replica process may take to load its model and warm it up."
+    )
+
+    # -- jobs
+    job_slots: int = Field(2, ge=1, le=256, description="Jobs that run at the same time on this machine.")
+    job_time_s: PositiveFloat = Field(
+        24 * 3600.0, description="Seconds that one attempt of a job may take, where its kind sets no limit of its own."
+    )
+    job_memory_mb: int = Field(
+        0,
+        ge=0,
+        description="Memory in MiB that a job may use, where its kind sets no limit of its own. "
+        "0: four fifths of what the server may use.",
+    )
+    job_lease_s: float = Field(
+        30.0,
+        ge=1,
+        le=3600,
+        description="Seconds without a sign of life after which a job's runner counts as lost and another takes over.",
+    )
+    job_kill_grace_s: float = Field(
+        5.0, ge=0, le=600, description="Seconds between asking a job's process to end and killing it."
+    )
+    job_retry_delay_s: float = Field(
+        2.0,
+        ge=0,
+        le=600,
+        description="Seconds before a job whose process died is tried again; doubled after each further attempt.",
+    )
+    job_log_max_bytes: int = Field(
+        16 * MIB, ge=64 << 10, le=GIB, description="Bytes that one attempt of a job may print to its log."
+    )
+    job_stream_s: float = Field(
+        300.0, ge=1, le=3600, description="Seconds after which a stream of a job's events ends; clients connect again."
+    )
+
+    # -- hub
+    max_blob_bytes: PositiveInt = Field(100 * GIB, description="Largest file that may be uploaded, in bytes.")
+    disk_reserve_bytes: int = Field(
+        256 * MIB, ge=0, description="Free disk space, in bytes, that uploads may not use up."
+    )
+    max_commit_bytes: PositiveInt = Field(
+        64 * MIB, description="Largest body of a commit, in bytes; larger content is uploaded as blobs before it."
+    )
+    max_commit_operations: PositiveInt = Field(25_000, description="Most files that one commit may add or delete.")
+    lfs_threshold_bytes: PositiveInt = Field(
+        10_000_000, description="Size in bytes above which a file is kept through Git LFS whatever its name."
+    )
+
     @property
     def blobs_dir(self) -> Path:
         return self.home / "blobs"
@@ -60,6 +122,11 @@ class Settings(BaseSettings):
     @property
     def jobs_dir(self) -> Path:
         return self.home / "jobs"
+
+    @property
+    def models_dir(self) -> Path:
+        """Folders of the model revisions that are served, one per commit: links to blobs, made again when missing."""
+        return self.home / "models"
 
     @property
     def run_dir(self) -> Path:

@@ -1,0 +1,117 @@
+"""The files of a job: its log, which stays, and its scratch folder, which does not.
+
+``jobs_dir/<job id>/log.txt`` collects what every attempt printed, each under a header line; children write to it
+directly, through a descriptor opened for appending. ``jobs_dir/<job id>/work/<fence>`` is a run's scratch folder; no
+two runs ever share one, for a run that was given up may still be writing.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import BinaryIO
+
+READ_BYTES = 256 << 10
+_TAIL_BYTES = 64 << 10
+_CUT = "\n[… the log reached its limit of {limit:,} bytes here; what follows is the end of it …]\n"
+
+
+class JobFolder:
+    """Where one run of a job keeps its files."""
+
+    def __init__(self, jobs_dir: Path, job_id: str, fence: int) -> None:
+        self.log = log_path(jobs_dir, job_id)
+        self.scratch = self.log.parent / "work" / str(fence)
+
+    def prepare(self) -> None:
+        """Makes an empty scratch folder, and removes those of earlier runs."""
+        _remove(self.scratch.parent)
+        self.scratch.mkdir(parents=True)
+
+    def clear(self) -> None:
+        """Removes this run's scratch folder. Raises OSError."""
+        _remove(self.scratch)
+
+
+def _remove(folder: Path) -> None:
+    with suppress(FileNotFoundError):
+        shutil.rmtree(folder)
+
+
+def log_path(jobs_dir: Path, job_id: str) -> Path:
+    """The file that collects what a job printed."""
+    return jobs_dir / job_id / "log.txt"
+
+
+class AttemptLog:
+    """The part of a job's log that one attempt writes, kept under ``limit`` bytes."""
+
+    def __init__(self, path: Path, header: str, limit: int) -> None:
+        self.file: BinaryIO = path.open("ab", buffering=0)
+        """For the child to append to."""
+        self.note(header)
+        self._descriptor = os.open(path, os.O_RDWR | os.O_CLOEXEC)
+        self._start = os.fstat(self._descriptor).st_size
+        self._limit = limit
+        self._cut = False
+
+    def note(self, line: str) -> None:
+        """Adds a line of the platform's own."""
+        self.file.write(f"--- {line}\n".encode())
+
+    def trim(self) -> None:
+        """Drops what is over the limit. Called while the child writes, so that a flood never fills the disk."""
+        if self._excess() > 0:
+            self._cut = True
+            os.ftruncate(self._descriptor, self._start + self._limit)
+
+    def close(self) -> None:
+        """Ends the attempt's log; one that was too long keeps its beginning and, with the error, its last lines."""
+        end = self._start + self._limit
+        excess = self._excess()
+        if self._cut or excess > 0:
+            tail = os.pread(self._descriptor, _TAIL_BYTES, end + max(0, excess - _TAIL_BYTES))
+            os.ftruncate(self._descriptor, end)
+            self.file.write(_CUT.format(limit=self._limit).encode() + tail)
+        self.file.close()
+        os.close(self._descriptor)
+
+    def _excess(self) -> int:
+        return os.fstat(self._descriptor).st_size - self._start - self._limit
+
+
+@dataclass(frozen=True, slots=True)
+class LogPiece:
+    """Some of a log, and the offset in bytes at which the next piece begins."""
+
+    text: bytes
+    next_offset: int
+
+
+def read_log(path: Path, offset: int, limit: int = READ_BYTES) -> LogPiece:
+    """Up to ``limit`` bytes of a log from ``offset``, never half a character.
+
+    An offset beyond the end (a log that was cut meanwhile) leads back to the end.
+    """
+    try:
+        with path.open("rb") as file:
+            offset = min(offset, file.seek(0, os.SEEK_END))
+            file.seek(offset)
+            text = file.read(limit)
+    except FileNotFoundError:  # no attempt has begun
+        return LogPiece(b"", 0)
+    whole = text[: len(text) - _unfinished(text)]
+    return LogPiece(whole, offset + len(whole))
+
+
+def _unfinished(text: bytes) -> int:
+    """How many bytes at the end begin a UTF-8 character whose rest has not come yet."""
+    for length, lead in ((1, 0xC0), (2, 0xE0), (3, 0xF0)):
+        if len(text) >= length and text[-length] >= lead:
+            return length
+        if len(text) >= length and text[-length] < 0x80:
+            return 0
+    return 0
