@@ -1,0 +1,145 @@
+"""What the hub refuses, and what to do about it."""
+
+from __future__ import annotations
+
+from tholos.kit.errors import (
+    Conflict,
+    InsufficientStorage,
+    InvalidInput,
+    NotFound,
+    PayloadTooLarge,
+    RangeNotSatisfiable,
+    Unprocessable,
+)
+
+
+class RepoNotFound(NotFound):
+    """There is no such repo, or you may not see it."""
+
+    code = "repo_not_found"
+
+
+class RepoExists(Conflict):
+    """A repo of that kind and name exists already."""
+
+    code = "repo_exists"
+
+
+class RevisionNotFound(NotFound):
+    """The repo has no branch, tag or commit of that name."""
+
+    code = "revision_not_found"
+
+
+class AmbiguousRevision(InvalidInput):
+    """Several commits begin with these digits."""
+
+    code = "ambiguous_revision"
+
+
+class EntryNotFound(NotFound):
+    """The revision holds no file or folder at that path."""
+
+    code = "entry_not_found"
+
+
+class InvalidPath(InvalidInput):
+    """The path cannot be used in a repo."""
+
+    code = "invalid_path"
+
+
+class PathConflict(Unprocessable):
+    """Two entries of the tree cannot exist side by side."""
+
+    code = "path_conflict"
+
+
+class InvalidAttributes(Unprocessable):
+    """The `.gitattributes` file cannot be used."""
+
+    code = "invalid_attributes"
+
+
+class InvalidCommit(InvalidInput):
+    """The commit is not well-formed."""
+
+    code = "invalid_commit"
+
+
+class TooManyOperations(PayloadTooLarge):
+    """The commit has more operations than the server takes at once."""
+
+    code = "too_many_operations"
+
+
+class CommitRace(Conflict):
+    """The branch has moved since the commit's parent."""
+
+    code = "commit_race"
+
+
+class BlobNotUploaded(Unprocessable):
+    """The commit names content that was not uploaded to this repo."""
+
+    code = "blob_not_uploaded"
+
+
+class PointerToNothing(Unprocessable):
+    """The file is a Git LFS pointer whose content was not uploaded to this repo."""
+
+    code = "pointer_to_nothing"
+
+
+class ObjectCollision(Unprocessable):
+    """Different content with the same git id is stored already."""
+
+    code = "object_collision"
+
+
+class BlobTooLarge(PayloadTooLarge):
+    """The file is larger than the server takes."""
+
+    code = "blob_too_large"
+
+
+class DiskLow(InsufficientStorage):
+    """The server has not enough free disk space for this upload."""
+
+    code = "disk_low"
+
+
+class UploadIncomplete(InvalidInput):
+    """The upload ended before all announced bytes had arrived."""
+
+    code = "upload_incomplete"
+
+
+class UnsatisfiableRange(RangeNotSatisfiable):
+    """The range asked for lies outside the file."""
+
+    code = "range_not_satisfiable"
+
+
+class InvalidRefName(InvalidInput):
+    """The name cannot be used for a branch or tag."""
+
+    code = "invalid_ref_name"
+
+
+class RefExists(Conflict):
+    """The branch or tag exists already."""
+
+    code = "ref_exists"
+
+
+class RefProtected(Conflict):
+    """The branch cannot be deleted."""
+
+    code = "ref_protected"
+
+
+class InvalidSubject(InvalidInput):
+    """The question for lineage names nothing the hub can look up."""
+
+    code = "invalid_subject"

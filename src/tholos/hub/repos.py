@@ -1,0 +1,258 @@
+"""Repos: made, found, changed, removed."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from sqlalchemy.exc import IntegrityError
+
+from tholos.accounts.authorization import Action, Actor, Scope, Visibility, authorize, hidden
+from tholos.accounts.errors import MissingScope
+from tholos.accounts.models import Account
+from tholos.accounts.service import namespace_for, record_audit
+from tholos.hub import repository
+from tholos.hub.attributes import default_attributes
+from tholos.hub.cards import EMPTY_CARD
+from tholos.hub.commits import index_card, signature_of, stage_objects
+from tholos.hub.errors import RepoExists, RepoNotFound
+from tholos.hub.gitobjects import FILE_MODE, Entry, blob_id, commit_id, encode_commit, encode_tree, tree_id
+from tholos.hub.models import Ref, Repo, Revision
+from tholos.hub.names import HEADS, MAIN, RepoKind, split_name
+from tholos.hub.operations import ATTRIBUTES_FILE, StagedFile
+from tholos.kit.blobs import BlobStore
+from tholos.kit.clock import utcnow
+from tholos.kit.database import Database, ReadSession, WriteSession
+from tholos.kit.errors import InvalidInput
+from tholos.kit.ids import new_id
+from tholos.kit.outbox import emit
+from tholos.kit.paging import Page
+
+MAX_DESCRIPTION_CHARACTERS = 2000
+_FIRST_MESSAGE = "Initial commit"
+
+
+@dataclass(frozen=True, slots=True)
+class RepoView:
+    """A repo as lists and pages show it: the row, the head of main, the tags of its card."""
+
+    repo: Repo
+    head: str | None
+    tags: list[str]
+
+
+def create_repo(
+    database: Database,
+    blobs: BlobStore,
+    actor: Actor,
+    kind: RepoKind,
+    name: str,
+    *,
+    visibility: Visibility = "private",
+    description: str = "",
+) -> Repo:
+    """Makes a repo "namespace/name" (a bare "name" lies in the actor's namespace) with a first commit on main.
+
+    The first commit holds `.gitattributes`, which says what Git LFS keeps. Not inside a transaction.
+
+    Raises InvalidName, AccountNotFound, Forbidden, RepoExists, InvalidInput (description), DiskFull.
+    """
+    namespace, short_name = split_name(name, kind, actor.name)
+    _check_text(description, "description", MAX_DESCRIPTION_CHARACTERS)
+    with database.read() as read:
+        owner = namespace_for(read, actor, namespace)
+        if repository.repo_by_name(read, kind, owner.name, short_name):
+            raise _exists(kind, f"{owner.name}/{short_name}")
+    rules = default_attributes(media=kind is RepoKind.DATASET)
+    content = blobs.put_bytes(rules)
+    first = StagedFile(ATTRIBUTES_FILE, blob_id(rules), content, lfs=False, uploaded=True)
+    try:
+        with database.write() as write:
+            repo = _new_repo(namespace_for(write, actor, namespace), kind, short_name, visibility, description)
+            write.add(repo)
+            write.flush()
+            _first_commit(write, actor, repo, first)
+            record_audit(write, actor, "repo.create", repo.label, {"visibility": visibility})
+            emit(write, "repo.created", {"repo_id": repo.id, "kind": kind.value})
+    except IntegrityError as error:  # two at once: the unique index decides
+        with database.read() as read:
+            if repository.repo_by_name(read, kind, owner.name, short_name):
+                raise _exists(kind, f"{owner.name}/{short_name}") from error
+        raise
+    return repo
+
+
+def ensure_repo(
+    database: Database, blobs: BlobStore, actor: Actor, kind: RepoKind, name: str, *, visibility: Visibility = "private"
+) -> Repo:
+    """The repo of that name, made when it does not exist yet; the actor may write to it.
+
+    Raises as `create_repo`, and Forbidden when it exists and the actor may only read it.
+    """
+    try:
+        with database.read() as read:
+            repo = get_repo(read, actor, kind, name)
+        authorize(actor, Action.WRITE, repo)
+        return repo
+    except RepoNotFound:
+        return create_repo(database, blobs, actor, kind, name, visibility=visibility)
+
+
+def get_repo(read: ReadSession, actor: Actor, kind: RepoKind, name: str, action: Action = Action.READ) -> Repo:
+    """The repo "namespace/name", whatever the name's case; a bare "name" lies in the actor's namespace.
+
+    Raises InvalidName, RepoNotFound (also for what the actor may not see), Forbidden.
+    """
+    namespace, short_name = split_name(name, kind, None if actor.is_anonymous else actor.name)
+    repo = repository.repo_by_name(read, kind, namespace, short_name)
+    if repo is None:
+        raise hidden(RepoNotFound, f"{kind} {namespace}/{short_name}")
+    authorize(actor, action, repo)
+    return repo
+
+
+def get_repo_by_id(read: ReadSession, actor: Actor, repo_id: str, action: Action = Action.READ) -> Repo:
+    """The repo with that id. Raises RepoNotFound (also for what the actor may not see), Forbidden."""
+    repo = read.get(Repo, repo_id)
+    if repo is None:
+        raise hidden(RepoNotFound, f"repo {repo_id[:40]}")
+    authorize(actor, action, repo)
+    return repo
+
+
+def list_repos(
+    read: ReadSession,
+    actor: Actor,
+    *,
+    kind: RepoKind | None = None,
+    search: str = "",
+    owner: str = "",
+    tag: str = "",
+    cursor: str | None = None,
+    limit: int = 50,
+) -> Page[Repo]:
+    """Repos that the actor may read, last changed first.
+
+    ``search`` is looked for in name and description, whatever its case; ``owner`` is a namespace, ``tag`` one of the
+    card's tags. Raises BadCursor, InvalidInput, MissingScope.
+    """
+    if Scope.READ not in actor.scopes:
+        raise MissingScope("This token has no 'read' scope.", next="Use a token with the scope.", scope="read")
+    for value, what in ((search, "search"), (owner, "owner"), (tag, "tag")):
+        _check_text(value, what, 200)
+    return repository.repos(read, actor, kind=kind, search=search, owner=owner, tag=tag, cursor=cursor, limit=limit)
+
+
+def view(read: ReadSession, repos: Sequence[Repo]) -> list[RepoView]:
+    """Head and tags of each repo, in two queries for all."""
+    ids = [repo.id for repo in repos]
+    heads = repository.heads(read, ids, HEADS + MAIN)
+    tags = repository.tags_of(read, ids)
+    return [RepoView(repo, heads.get(repo.id), tags[repo.id]) for repo in repos]
+
+
+def update_repo(
+    write: WriteSession,
+    actor: Actor,
+    kind: RepoKind,
+    name: str,
+    *,
+    visibility: Visibility | None = None,
+    description: str | None = None,
+) -> Repo:
+    """Changes who may read a repo (its owner only) or what it says about itself.
+
+    Raises RepoNotFound, Forbidden, InvalidInput.
+    """
+    repo = get_repo(write, actor, kind, name, Action.WRITE if visibility is None else Action.ADMIN)
+    if description is not None:
+        _check_text(description, "description", MAX_DESCRIPTION_CHARACTERS)
+        repo.description = description
+        repo.search_text = _search_text(repo.full_name, description)
+    if visibility is not None:
+        repo.visibility = visibility
+    repo.updated_at = utcnow()
+    record_audit(
+        write, actor, "repo.update", repo.label, {"visibility": visibility, "description": description is not None}
+    )
+    emit(write, "repo.updated", {"repo_id": repo.id, "kind": kind.value})
+    write.flush()
+    return repo
+
+
+def delete_repo(write: WriteSession, actor: Actor, kind: RepoKind, name: str) -> None:
+    """Removes a repo with its revisions, refs and measurements. Content that nobody names is collected later.
+
+    Raises RepoNotFound, Forbidden.
+    """
+    repo = get_repo(write, actor, kind, name, Action.ADMIN)
+    record_audit(write, actor, "repo.delete", repo.label, {"repo_id": repo.id})
+    emit(write, "repo.deleted", {"repo_id": repo.id, "kind": kind.value})
+    write.flush()
+    repository.delete_repo(write, repo.id)
+
+
+def _new_repo(owner: Account, kind: RepoKind, name: str, visibility: Visibility, description: str) -> Repo:
+    now = utcnow()
+    return Repo(
+        id=new_id("repo"),
+        kind=kind,
+        owner_id=owner.id,
+        namespace=owner.name,
+        namespace_key=owner.name.lower(),
+        name=name,
+        name_key=name.lower(),
+        visibility=visibility,
+        description=description,
+        search_text=_search_text(f"{owner.name}/{name}", description),
+        card={},
+        created_at=now,
+        updated_at=now,
+    )
+
+
+def _first_commit(write: WriteSession, actor: Actor, repo: Repo, first: StagedFile) -> None:
+    tree = encode_tree([Entry(FILE_MODE, first.path, first.oid)])
+    root = tree_id(tree)
+    raw = encode_commit(
+        tree=root, parents=[], author=signature_of(actor, actor.name, repo.created_at), message=_FIRST_MESSAGE
+    )
+    stage_objects(write, repo.id, [first], {root: tree})
+    revision = Revision(
+        repo_id=repo.id,
+        commit_id=commit_id(raw),
+        tree_id=root,
+        parent_id=None,
+        parents=[],
+        author=actor.name,
+        message=_FIRST_MESSAGE,
+        raw=raw,
+        job_id=None,
+        created_at=repo.created_at,
+    )
+    write.add(revision)
+    write.flush()
+    write.add(Ref(repo_id=repo.id, name=HEADS + MAIN, commit_id=revision.commit_id, updated_at=repo.created_at))
+    index_card(write, repo, EMPTY_CARD)
+    write.flush()
+
+
+def _search_text(full_name: str, description: str) -> str:
+    return f"{full_name}\n{description}".casefold()
+
+
+def _check_text(text: str, what: str, limit: int) -> None:
+    if len(text) > limit or "\0" in text or text.encode("utf-8", "replace").decode() != text:
+        raise InvalidInput(
+            f"The {what} is longer than {limit} characters or holds a NUL or a lone surrogate.",
+            next="Shorten or correct it.",
+        )
+
+
+def _exists(kind: RepoKind, full_name: str) -> RepoExists:
+    return RepoExists(
+        f"The {kind} {full_name} exists already.",
+        next="Push to it, or choose another name.",
+        kind=kind.value,
+        name=full_name,
+    )

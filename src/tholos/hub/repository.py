@@ -1,0 +1,232 @@
+"""Queries of the hub."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Sequence
+from datetime import UTC, datetime
+from typing import Any, cast
+
+from sqlalchemy import ColumnElement, Table, and_, delete, literal, or_, select
+from sqlalchemy.dialects import postgresql, sqlite
+
+from tholos.accounts.authorization import Actor
+from tholos.hub.models import Fact, Ref, Repo, RepoBlob, RepoTag, Revision, StoredBlob
+from tholos.hub.names import RepoKind
+from tholos.jobs.models import LineageLink
+from tholos.kit.database import Base, ReadSession, WriteSession
+from tholos.kit.paging import BadCursor, Page, decode_cursor, encode_cursor
+
+_IN_CHUNK = 500
+_ABBREVIATION = re.compile(r"[0-9a-f]{7,40}")
+
+
+# -- repos
+
+
+def repo_by_name(read: ReadSession, kind: RepoKind, namespace: str, name: str) -> Repo | None:
+    """The repo of that name, whatever its case."""
+    query = select(Repo).where(
+        Repo.kind == kind, Repo.namespace_key == namespace.lower(), Repo.name_key == name.lower()
+    )
+    return read.scalar(query)
+
+
+def held_repo(write: WriteSession, repo_id: str) -> Repo | None:
+    """The repo, which nobody can delete until the transaction ends."""
+    query = select(Repo).where(Repo.id == repo_id).with_for_update(read=True, key_share=True)
+    return write.scalar(query.execution_options(populate_existing=True))
+
+
+def lock_repo(write: WriteSession, repo_id: str) -> None:
+    """Makes other writers of the repo's names wait until the transaction ends."""
+    write.execute(select(Repo.id).where(Repo.id == repo_id).with_for_update())
+
+
+def repos_by_id(read: ReadSession, repo_ids: Iterable[str]) -> dict[str, Repo]:
+    wanted = sorted(set(repo_ids))
+    found: dict[str, Repo] = {}
+    for start in range(0, len(wanted), _IN_CHUNK):
+        query = select(Repo).where(Repo.id.in_(wanted[start : start + _IN_CHUNK]))
+        found.update((repo.id, repo) for repo in read.scalars(query))
+    return found
+
+
+def readable_by(actor: Actor) -> ColumnElement[bool]:
+    """The condition under which `authorize(actor, READ, repo)` passes, for lists."""
+    if actor.has_admin_power:
+        return Repo.id.is_not(None)
+    public = Repo.visibility == "public"
+    return public if actor.is_anonymous else or_(public, Repo.owner_id == actor.account_id)
+
+
+def repos(
+    read: ReadSession,
+    actor: Actor,
+    *,
+    kind: RepoKind | None,
+    search: str,
+    owner: str,
+    tag: str,
+    cursor: str | None,
+    limit: int,
+) -> Page[Repo]:
+    """Repos that the actor may read, last changed first. Raises BadCursor."""
+    query = select(Repo).where(readable_by(actor)).order_by(Repo.updated_at.desc(), Repo.id.desc()).limit(limit + 1)
+    if kind:
+        query = query.where(Repo.kind == kind)
+    if search:
+        query = query.where(Repo.search_text.contains(search.casefold(), autoescape=True))
+    if owner:
+        query = query.where(Repo.namespace_key == owner.lower())
+    if tag:
+        query = query.where(Repo.id.in_(select(RepoTag.repo_id).where(RepoTag.tag == tag)))
+    if cursor:
+        stamp, last = decode_cursor(cursor, str, str)
+        moment = _moment(stamp)
+        query = query.where(or_(Repo.updated_at < moment, and_(Repo.updated_at == moment, Repo.id < last)))
+    rows = list(read.scalars(query))
+    more = len(rows) > limit
+    return Page(
+        rows[:limit], encode_cursor(rows[limit - 1].updated_at.isoformat(), rows[limit - 1].id) if more else None
+    )
+
+
+def tags_of(read: ReadSession, repo_ids: Sequence[str]) -> dict[str, list[str]]:
+    """Card tags by repo, sorted."""
+    tags: dict[str, list[str]] = {repo_id: [] for repo_id in repo_ids}
+    query = select(RepoTag.repo_id, RepoTag.tag).where(RepoTag.repo_id.in_(repo_ids)).order_by(RepoTag.tag)
+    for repo_id, tag in read.execute(query):
+        tags[repo_id].append(tag)
+    return tags
+
+
+def replace_tags(write: WriteSession, repo_id: str, tags: Sequence[str]) -> None:
+    write.execute(delete(RepoTag).where(RepoTag.repo_id == repo_id))
+    write.add_all(RepoTag(repo_id=repo_id, tag=tag) for tag in tags)
+
+
+def delete_repo(write: WriteSession, repo_id: str) -> None:
+    """Removes a repo with all that belongs to it alone; blobs and git objects stay for whoever else has them."""
+    for table in (Ref, Revision, RepoBlob, RepoTag, Fact):
+        write.execute(delete(table).where(table.repo_id == repo_id))
+    write.execute(delete(Repo).where(Repo.id == repo_id))
+
+
+# -- revisions and refs
+
+
+def ref(read: ReadSession, repo_id: str, name: str) -> Ref | None:
+    return read.get(Ref, (repo_id, name))
+
+
+def locked_ref(write: WriteSession, repo_id: str, name: str) -> Ref | None:
+    """The ref, held against other writers until the transaction ends."""
+    query = select(Ref).where(Ref.repo_id == repo_id, Ref.name == name).with_for_update()
+    return write.scalar(query.execution_options(populate_existing=True))
+
+
+def refs(read: ReadSession, repo_id: str) -> list[Ref]:
+    return list(read.scalars(select(Ref).where(Ref.repo_id == repo_id).order_by(Ref.name)))
+
+
+def heads(read: ReadSession, repo_ids: Sequence[str], name: str) -> dict[str, str]:
+    """The commit that a ref of this name points at, by repo."""
+    query = select(Ref.repo_id, Ref.commit_id).where(Ref.repo_id.in_(repo_ids), Ref.name == name)
+    return dict(read.execute(query).all())
+
+
+def revision(read: ReadSession, repo_id: str, commit_id: str) -> Revision | None:
+    return read.get(Revision, (repo_id, commit_id))
+
+
+def revisions_by_prefix(read: ReadSession, repo_id: str, prefix: str) -> list[Revision]:
+    """At most two revisions whose id begins with these (7 to 40) hexadecimal digits; none for anything else."""
+    if not _ABBREVIATION.fullmatch(prefix):
+        return []
+    query = select(Revision).where(Revision.repo_id == repo_id, Revision.commit_id.between(prefix, prefix + "g"))
+    return list(read.scalars(query.limit(2)))
+
+
+def revisions_with_tree(read: ReadSession, repo_id: str, parent_id: str, tree_id: str) -> list[Revision]:
+    query = select(Revision).where(
+        Revision.repo_id == repo_id, Revision.parent_id == parent_id, Revision.tree_id == tree_id
+    )
+    return list(read.scalars(query))
+
+
+def history(read: ReadSession, repo_id: str, commit_id: str, limit: int) -> list[Revision]:
+    """A revision and its first parents, newest first."""
+    first = (
+        select(Revision.commit_id, Revision.parent_id, literal(1).label("depth"))
+        .where(Revision.repo_id == repo_id, Revision.commit_id == commit_id)
+        .cte("walk", recursive=True)
+    )
+    step = select(Revision.commit_id, Revision.parent_id, first.c.depth + 1).where(
+        Revision.repo_id == repo_id, Revision.commit_id == first.c.parent_id, first.c.depth < limit
+    )
+    walk = first.union_all(step)
+    query = (
+        select(Revision)
+        .join(walk, walk.c.commit_id == Revision.commit_id)
+        .where(Revision.repo_id == repo_id)
+        .order_by(walk.c.depth)
+    )
+    return list(read.scalars(query))
+
+
+# -- blobs
+
+
+def possessed(read: ReadSession, repo_id: str, sha256s: Iterable[str]) -> dict[str, StoredBlob]:
+    """Which of these blobs the repo possesses, by SHA-256."""
+    wanted = sorted(set(sha256s))
+    found: dict[str, StoredBlob] = {}
+    for start in range(0, len(wanted), _IN_CHUNK):
+        query = (
+            select(StoredBlob)
+            .join(RepoBlob, RepoBlob.sha256 == StoredBlob.sha256)
+            .where(RepoBlob.repo_id == repo_id, RepoBlob.sha256.in_(wanted[start : start + _IN_CHUNK]))
+        )
+        found.update((blob.sha256, blob) for blob in read.scalars(query))
+    return found
+
+
+def insert_missing(write: WriteSession, table: type[Base], rows: Sequence[dict[str, Any]]) -> None:
+    """Inserts the rows whose primary key is not there yet.
+
+    In key order, so that two writers on PostgreSQL cannot wait for each other.
+    """
+    if not rows:
+        return
+    target = cast("Table", table.__table__)
+    keys = [column.name for column in target.primary_key]
+    ordered = sorted(rows, key=lambda row: [row[key] for key in keys])
+    insert = postgresql.insert if write.get_bind().dialect.name == "postgresql" else sqlite.insert
+    write.execute(insert(target).on_conflict_do_nothing(), ordered)
+
+
+# -- facts and lineage
+
+
+def urn_labelled(read: ReadSession, label: str, owner_id: str | None) -> str | None:
+    """The URN of what carries this label in the lineage and belongs to the account (None: to any)."""
+    query = select(LineageLink.target_urn).where(LineageLink.target_label == label)
+    if owner_id is not None:
+        query = query.where(LineageLink.owner_id == owner_id)
+    return read.scalar(query.limit(1))
+
+
+def facts(read: ReadSession, repo_id: str, revision_id: str | None) -> list[Fact]:
+    """Measurements of a repo's revision (None: of all its revisions), oldest first."""
+    query = select(Fact).where(Fact.repo_id == repo_id).order_by(Fact.id)
+    if revision_id is not None:
+        query = query.where(Fact.revision == revision_id)
+    return list(read.scalars(query))
+
+
+def _moment(stamp: str) -> datetime:
+    try:
+        return datetime.fromisoformat(stamp).astimezone(UTC)
+    except ValueError:
+        raise BadCursor(next="Start again without a cursor, and pass on `next_cursor` unchanged.") from None

@@ -1,0 +1,145 @@
+"""Uploads: a stream of bytes becomes a verified blob that a repo possesses.
+
+The event loop only collects what the network delivers; hashing and writing happen in a worker thread, one batch at a
+time, while the next batch gathers. Memory is bounded by two batches whatever the size of the file.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import re
+import shutil
+from collections.abc import AsyncIterator
+from dataclasses import dataclass
+
+from tholos.accounts.authorization import Action, Actor, hidden
+from tholos.hub import repository
+from tholos.hub.errors import BlobTooLarge, DiskLow, RepoNotFound
+from tholos.hub.models import Repo, RepoBlob, StoredBlob
+from tholos.hub.names import RepoKind
+from tholos.hub.repos import get_repo
+from tholos.kit.blobs import Blob, BlobWriter
+from tholos.kit.clock import utcnow
+from tholos.kit.database import WriteSession
+from tholos.kit.errors import InvalidInput
+from tholos.kit.services import Services
+
+_BATCH_BYTES = 4 << 20
+_SHA256 = re.compile(r"[0-9a-f]{64}")
+
+
+@dataclass(frozen=True, slots=True)
+class Upload:
+    """An upload that may proceed: to which repo, under which name, and whether the repo has it already."""
+
+    repo: Repo
+    sha256: str
+    known: bool
+
+
+def begin_upload(
+    services: Services, actor: Actor, kind: RepoKind, name: str, *, sha256: str, size: int | None
+) -> Upload:
+    """Decides, before the first byte is read, whether an upload of ``size`` bytes (None: not announced) may proceed.
+
+    Raises RepoNotFound, Forbidden, InvalidInput (SHA-256), BlobTooLarge, DiskLow.
+    """
+    with services.database.read() as read:
+        repo = get_repo(read, actor, kind, name, Action.WRITE)
+        if not is_sha256(sha256):
+            raise InvalidInput("The address does not end in a SHA-256.", next="Give 64 lower-case hexadecimal digits.")
+        known = sha256 in repository.possessed(read, repo.id, [sha256])
+    upload = Upload(repo, sha256, known and services.blobs.exists(sha256))
+    limit = services.settings.max_blob_bytes
+    if size is not None and size > limit:
+        raise _too_large(limit)
+    if not upload.known:
+        _check_space(services, size or 0)
+    return upload
+
+
+async def receive(services: Services, upload: Upload, chunks: AsyncIterator[bytes]) -> Blob:
+    """Stores a stream of bytes and makes the repo its possessor; nothing is kept unless all of it is as announced.
+
+    Raises BlobMismatch, BlobTooLarge, DiskFull, RepoNotFound (deleted meanwhile), and what the stream raises.
+    """
+    if upload.known:
+        size = 0
+        async for chunk in chunks:
+            size += len(chunk)
+        return Blob(upload.sha256, size)
+    with await asyncio.to_thread(services.blobs.writer) as writer:
+        size = await _pump(chunks, writer, services.settings.max_blob_bytes)
+        return await asyncio.to_thread(_finish, services, upload, writer)
+
+
+def is_sha256(text: str) -> bool:
+    """Whether the text is 64 lower-case hexadecimal digits."""
+    return _SHA256.fullmatch(text) is not None
+
+
+def record_upload(write: WriteSession, repo: Repo, blob: Blob) -> None:
+    """Notes that the repo possesses a blob that is whole and durable in the store. Raises RepoNotFound."""
+    if repository.held_repo(write, repo.id) is None:
+        raise hidden(RepoNotFound, repo.label)
+    now = utcnow()
+    repository.insert_missing(write, StoredBlob, [{"sha256": blob.sha256, "size": blob.size, "created_at": now}])
+    repository.insert_missing(write, RepoBlob, [{"repo_id": repo.id, "sha256": blob.sha256, "created_at": now}])
+
+
+def _finish(services: Services, upload: Upload, writer: BlobWriter) -> Blob:
+    blob = writer.finish(upload.sha256)
+    with services.database.write() as write:
+        record_upload(write, upload.repo, blob)
+    return blob
+
+
+async def _pump(chunks: AsyncIterator[bytes], writer: BlobWriter, limit: int) -> int:
+    batch: list[bytes] = []
+    gathered = total = 0
+    writing: asyncio.Future[None] | None = None
+    try:
+        async for chunk in chunks:
+            batch.append(chunk)
+            gathered += len(chunk)
+            total += len(chunk)
+            if total > limit:
+                raise _too_large(limit)
+            if gathered >= _BATCH_BYTES:
+                if writing is not None:
+                    await writing
+                writing = asyncio.ensure_future(asyncio.to_thread(_write, writer, batch))
+                batch, gathered = [], 0
+    finally:
+        # the thread must be done with the file before anyone closes it, whatever ended the stream
+        if writing is not None:
+            await asyncio.wait([writing])
+    if writing is not None:
+        writing.result()
+    await asyncio.to_thread(_write, writer, batch)
+    return total
+
+
+def _write(writer: BlobWriter, batch: list[bytes]) -> None:
+    for chunk in batch:
+        writer.write(chunk)
+
+
+def _check_space(services: Services, size: int) -> None:
+    free = shutil.disk_usage(services.settings.home).free
+    reserve = services.settings.disk_reserve_bytes
+    if free - reserve < size:
+        raise DiskLow(
+            f"The upload has {size:,} bytes, but the server's disk has only {max(0, free - reserve):,} to give.",
+            next="Free some space on the server's disk, then repeat the upload.",
+            needed=size,
+            free=free,
+        )
+
+
+def _too_large(limit: int) -> BlobTooLarge:
+    return BlobTooLarge(
+        f"The file is larger than {limit:,} bytes.",
+        next="Split the file, or ask the operator to raise THOLOS_MAX_BLOB_BYTES.",
+        max_bytes=limit,
+    )

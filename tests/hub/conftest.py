@@ -1,0 +1,96 @@
+"""What every test of the hub starts from: a repo of ada's, and ways to talk to it."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import pytest
+import uvicorn
+from fastapi.testclient import TestClient
+
+from tholos.accounts.authorization import Actor
+from tholos.app import create_app
+from tholos.hub import service as hub
+from tholos.hub.models import Repo, Revision
+from tholos.hub.names import RepoKind
+from tholos.kit.logs import configure_logs
+from tholos.kit.services import Services
+
+Commit = Callable[..., Revision]
+
+
+@pytest.fixture
+def repo(services: Services, ada: Actor) -> Repo:
+    """The private model ada/penguins, with its first commit."""
+    return hub.create_repo(services.database, services.blobs, ada, RepoKind.MODEL, "ada/penguins")
+
+
+@pytest.fixture
+def commit(services: Services, ada: Actor, repo: Repo) -> Commit:
+    """Commits operations to ada/penguins: `commit(AddBytes("a", b"1"), Delete("b"), parent=…)`."""
+
+    def run(*operations: hub.Operation, message: str = "Change", **options: Any) -> Revision:
+        return hub.commit(services.database, services.blobs, ada, repo, operations, message, **options)
+
+    return run
+
+
+@pytest.fixture
+def files(services: Services, repo: Repo) -> Callable[..., dict[str, bytes]]:
+    """Every file of a revision of ada/penguins with its content, but for .gitattributes."""
+
+    def read_all(rev: str = "main") -> dict[str, bytes]:
+        found: dict[str, bytes] = {}
+        with services.database.read() as read:
+            for entry in hub.tree(read, repo, rev, recursive=True):
+                if entry.sha256 and entry.path != ".gitattributes":
+                    found[entry.path] = services.blobs.path(entry.sha256).read_bytes()
+        return found
+
+    return read_all
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _logs() -> None:
+    configure_logs("ERROR")
+
+
+@pytest.fixture
+def anyone(services: Services) -> Iterator[TestClient]:
+    """The application, asked by nobody in particular."""
+    with TestClient(create_app(services), raise_server_exceptions=False) as asker:
+        yield asker
+
+
+@pytest.fixture
+def as_ada(anyone: TestClient, ada_token: str) -> TestClient:
+    return _signed_in(anyone, ada_token)
+
+
+@pytest.fixture
+def as_bob(anyone: TestClient, bob_token: str) -> TestClient:
+    return _signed_in(anyone, bob_token)
+
+
+def _signed_in(client: TestClient, token: str) -> TestClient:
+    return TestClient(client.app, raise_server_exceptions=False, headers={"authorization": f"Bearer {token}"})
+
+
+@pytest.fixture
+def live(services: Services) -> Iterator[int]:
+    """The port of a real server: for what only sockets can do."""
+    server = uvicorn.Server(
+        uvicorn.Config(create_app(services), port=0, log_level="warning", lifespan="off", timeout_graceful_shutdown=5)
+    )
+    thread = threading.Thread(target=server.run)
+    thread.start()
+    deadline = time.monotonic() + 20
+    while not server.started and time.monotonic() < deadline:
+        time.sleep(0.01)
+    assert server.started
+    yield server.servers[0].sockets[0].getsockname()[1]
+    server.should_exit = True
+    thread.join()

@@ -1,0 +1,148 @@
+"""A private repo of another answers, on every address of the hub, exactly as one that does not exist."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable
+
+import pytest
+from fastapi.routing import APIRoute
+from fastapi.testclient import TestClient
+
+from tholos.accounts.authorization import Actor
+from tholos.hub import service as hub
+from tholos.hub.endpoints import router
+from tholos.hub.models import Repo, Revision
+from tholos.hub.operations import AddBytes
+from tholos.kit.services import Services
+
+SECRET = b"a very secret file"
+SHA256 = hashlib.sha256(SECRET).hexdigest()
+READS = {"GET", "HEAD"}
+BODIES = {
+    "PATCH": {"description": "mine now"},
+    "POST": {"message": "mine now", "operations": []},
+    "PUT": {"revision": "main"},
+}
+
+
+def addresses() -> list[tuple[str, str]]:
+    """Every method and address below a repo, as the application routes them."""
+    found = [
+        (method, route.path)
+        for route in router.routes
+        if isinstance(route, APIRoute) and "{name}" in route.path
+        for method in sorted(route.methods)
+    ]
+    assert len(found) >= 17
+    return found
+
+
+def filled(path: str, name: str) -> str:
+    values = {
+        "{kinds:repo_kinds}": "models",
+        "{namespace}/{name}": name,
+        "{rev:path}": "main",
+        "{rev}": "main",
+        "{path:path}": "secret.txt",
+        "{ref:path}": "dev",
+        "{sha256}": SHA256,
+    }
+    for key, value in values.items():
+        path = path.replace(key, value)
+    assert "{" not in path
+    return path
+
+
+@pytest.fixture
+def secret(services: Services, repo: Repo, ada: Actor, commit: Callable[..., Revision]) -> Revision:
+    landed = commit(AddBytes("README.md", b"---\ntags: [secret-tag]\n---"), AddBytes("secret.txt", SECRET))
+    hub.set_ref(
+        services.database, services.blobs, ada, repo.kind, repo.full_name, ref_kind="branch", ref_name="dev", rev="main"
+    )
+    return landed
+
+
+@pytest.mark.parametrize("database_kind", ["sqlite"])
+@pytest.mark.parametrize(("method", "path"), addresses(), ids=lambda value: value)
+def test_a_private_repo_looks_like_none(
+    secret: Revision, as_bob: TestClient, anyone: TestClient, as_ada: TestClient, method: str, path: str
+):
+    def ask(client: TestClient, name: str):
+        return client.request(method, filled(path, name), json=BODIES.get(method))
+
+    for client in (as_bob, anyone):
+        real, imagined = ask(client, "ada/penguins"), ask(client, "ada/imagined")
+        assert real.status_code in ({404} if client is as_bob or method in READS - {"HEAD"} else {401, 404})
+        assert real.status_code == imagined.status_code
+        if method != "HEAD":
+            theirs, nobodys = real.json()["error"], imagined.json()["error"]
+            assert theirs["code"] == nobodys["code"]
+            assert theirs["message"] == nobodys["message"].replace("imagined", "penguins")
+            assert theirs["next"] == nobodys["next"]
+        names = set(real.headers) | set(imagined.headers)
+        assert {name for name in names if name not in real.headers or name not in imagined.headers} == set()
+    assert ask(as_ada, "ada/penguins").status_code < 500
+
+
+@pytest.mark.parametrize("database_kind", ["sqlite"])
+@pytest.mark.parametrize(("method", "path"), addresses(), ids=lambda value: value)
+def test_a_public_repo_is_read_by_all_and_written_by_none_but_its_owner(
+    services: Services,
+    ada: Actor,
+    repo: Repo,
+    secret: Revision,
+    as_bob: TestClient,
+    anyone: TestClient,
+    method: str,
+    path: str,
+):
+    with services.database.write() as write:
+        hub.update_repo(write, ada, repo.kind, repo.full_name, visibility="public")
+    reads = method in READS and "blobs" not in path
+    answers = [
+        client.request(method, filled(path, "ada/penguins"), json=BODIES.get(method)).status_code
+        for client in (as_bob, anyone)
+    ]
+    assert answers == ([200, 200] if reads else [403, 401])
+    with services.database.read() as read:
+        assert hub.revision_of(read, repo, "main").commit_id == secret.commit_id
+        assert {ref.name for ref in hub.list_refs(read, ada, repo.kind, repo.full_name)} == {"main", "dev"}
+
+
+def test_lists_searches_and_lineage_say_nothing(secret: Revision, repo: Repo, as_bob: TestClient, anyone: TestClient):
+    for client in (as_bob, anyone):
+        for query in (
+            {},
+            {"search": "penguin"},
+            {"tag": "secret-tag"},
+            {"owner": "ada"},
+            {"kind": "model", "limit": 1},
+        ):
+            assert client.get("/api/v1/repos", params=query).json() == {"items": [], "next_cursor": None}
+        for rev in ("main", secret.commit_id, secret.commit_id[:8]):
+            real = client.get("/api/v1/lineage", params={"of": f"model:ada/penguins@{rev}"})
+            imagined = client.get("/api/v1/lineage", params={"of": f"model:ada/imagined@{rev}"})
+            assert real.status_code == imagined.status_code == 404
+            assert real.json()["error"]["code"] == imagined.json()["error"]["code"]
+            assert secret.commit_id not in real.text.replace(rev, "")
+
+
+def test_knowing_a_hash_gives_nothing(secret: Revision, as_bob: TestClient):
+    made = as_bob.post("/api/v1/repos", json={"kind": "model", "name": "mine"}).json()
+    base = "/api/v1/models/bob/mine"
+    assert as_bob.head(f"{base}/blobs/{SHA256}").status_code == 404
+    stolen = {"op": "add", "path": "x", "sha256": SHA256, "size": len(SECRET)}
+    answer = as_bob.post(f"{base}/commits", json={"message": "x", "operations": [stolen]})
+    assert answer.json()["error"]["code"] == "blob_not_uploaded"
+    assert as_bob.get(f"{base}/files/{secret.commit_id}/secret.txt").json()["error"]["code"] == "revision_not_found"
+    assert as_bob.put(f"{base}/branches/x", json={"revision": secret.commit_id}).status_code == 404
+    parent = as_bob.post(f"{base}/commits", json={"message": "x", "parent": secret.commit_id, "operations": []})
+    assert parent.json()["error"]["code"] == "revision_not_found"
+    assert as_bob.get(base).json()["head"] == made["head"]
+
+
+def test_an_upload_of_known_content_reads_like_one_of_new_content(secret: Revision, as_bob: TestClient):
+    as_bob.post("/api/v1/repos", json={"kind": "model", "name": "mine"})
+    assert as_bob.put(f"/api/v1/models/bob/mine/blobs/{SHA256}", content=b"guess").status_code == 400
+    assert as_bob.put(f"/api/v1/models/bob/mine/blobs/{SHA256}", content=SECRET).status_code == 201
