@@ -1,0 +1,57 @@
+"""Artifact formats: detect, load, infer.
+
+`load(folder)` is the one door: it reads `model.json`, picks the runtime of the artifact that serves, and loads it.
+"""
+
+from __future__ import annotations
+
+import importlib
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from tholos.runtimes.base import LoadedModel, Runtime
+from tholos.runtimes.errors import UnknownFormat
+from tholos.runtimes.model import MODEL_JSON, ModelDescription
+from tholos.runtimes.pickles import pickle_in, refuse
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+__all__ = ["RUNTIMES", "LoadedModel", "ModelDescription", "Runtime", "load", "runtime"]
+
+RUNTIMES: Mapping[str, str] = {
+    "skops": "tholos.runtimes.skops:SkopsRuntime",
+    "onnx": "tholos.runtimes.onnx:OnnxRuntime",
+}
+"""Where each format's runtime lives; imported when first asked for, with the library that it needs."""
+
+
+def runtime(format: str) -> Runtime:  # noqa: A002 - the file's own word
+    """The runtime that loads artifacts of this format.
+
+    Raises:
+        UnknownFormat: there is none.
+
+    """
+    place = RUNTIMES.get(format)
+    if place is None:
+        raise UnknownFormat(
+            f"No runtime loads the format {format!r}.", next=f"Formats that load: {', '.join(sorted(RUNTIMES))}."
+        )
+    module, _, name = place.partition(":")
+    loaded: Runtime = getattr(importlib.import_module(module), name)()
+    return loaded
+
+
+def load(folder: Path, *, format: str | None = None) -> LoadedModel:  # noqa: A002 - the file's own word
+    """Load the model whose files lie in `folder`; `format` chooses another artifact than the one that serves.
+
+    Raises:
+        ModelFileMissing: `model.json` or the artifact is not there.
+        BrokenModel, UntrustedTypes, PickleRefused, UnknownFormat: see `tholos.runtimes.errors`.
+
+    """
+    if not (folder / MODEL_JSON).exists() and (found := pickle_in(folder)):
+        raise refuse(found)
+    model = ModelDescription.read(folder)
+    return runtime(format or model.serve).load(folder, model)
