@@ -1,0 +1,1 @@
+"""Algorithm catalogue, trainers, search."""

@@ -1,0 +1,1 @@
+"""The algorithms, one file per family; each names what it offers in `ALGORITHMS`."""
