@@ -1,0 +1,10 @@
+"""The kinds of job that this room adds."""
+
+from __future__ import annotations
+
+from tholos.jobs.kinds import JobKind
+
+COMPILE = JobKind("optimization.compile", work="tholos.optimization.work:compile_model")
+"""Compiles a model revision to ONNX. Payload: see `optimization.service.Request`."""
+
+KINDS = (COMPILE,)
