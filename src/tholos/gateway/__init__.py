@@ -1,0 +1,1 @@
+"""The front: one way in for every prediction."""

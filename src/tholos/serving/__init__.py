@@ -1,0 +1,1 @@
+"""Deployments and the replicas that serve them."""

@@ -1,0 +1,308 @@
+"""Use cases of deployments: create or switch, roll back, stop, start, delete, look.
+
+What is written here is only what is wanted. Gateways and the node agent bring it about, and what they report is read
+back as a deployment's status.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from sqlalchemy.exc import IntegrityError
+
+from tholos.accounts.authorization import Action, Actor, Scope, Visibility, authorize, hidden
+from tholos.accounts.errors import MissingScope, NameReserved
+from tholos.accounts.names import RESERVED, check_name
+from tholos.accounts.service import namespace_for, record_audit
+from tholos.hub import service as hub
+from tholos.hub.service import MAIN, RepoKind
+from tholos.jobs.lineage import Edge, forget_links, record_link
+from tholos.kit.blobs import BlobStore
+from tholos.kit.clock import utcnow
+from tholos.kit.database import Database, ReadSession, WriteSession
+from tholos.kit.ids import new_id
+from tholos.kit.outbox import emit
+from tholos.kit.paging import Page
+from tholos.runtimes import ModelDescription
+from tholos.serving import repository
+from tholos.serving.artifacts import describe, place_for
+from tholos.serving.errors import DeploymentNotFound, NothingToRollBackTo
+from tholos.serving.models import Deployment, DeploymentVersion, Home, Place, Wanted
+from tholos.serving.placement import ModelFile, files_from_json
+from tholos.serving.status import Status, status_of
+
+CHANGED = "deployment.changed"
+"""Outbox topic; the payload is ``{deployment_id, name, change, version}``."""
+
+_LINK = "serving.deploy"
+
+
+@dataclass(frozen=True, slots=True)
+class View:
+    """A deployment, the versions that people ask about, and how it is."""
+
+    deployment: Deployment
+    current: DeploymentVersion
+    previous: DeploymentVersion | None
+    serving: DeploymentVersion | None
+    status: Status
+
+
+@dataclass(frozen=True, slots=True)
+class _Choice:
+    repo_id: str
+    model: str
+    revision: str
+    place: Place
+    files: list[ModelFile]
+
+
+def deploy(
+    database: Database,
+    blobs: BlobStore,
+    actor: Actor,
+    *,
+    model: str,
+    revision: str = MAIN,
+    name: str | None = None,
+    home: Home = "auto",
+    visibility: Visibility | None = None,
+) -> View:
+    """Creates a deployment of a model's revision, or switches the one of that name to it.
+
+    ``name`` is "namespace/name", a bare name in the actor's own namespace, or None for the model's own name. The same
+    choice again changes nothing; a stopped deployment is started. A new deployment is private unless told otherwise.
+
+    Raises RepoNotFound, RevisionNotFound, NotServable, PickleRefused, NotInlineable, InvalidName, NameReserved,
+    AccountNotFound, Forbidden.
+    """
+    choice = _choose(database, blobs, actor, model=model, revision=revision, home=home)
+    namespace, short = _split(name or choice.model, actor)
+    try:
+        deployment = _apply(database, actor, (namespace, short), choice, home=home, visibility=visibility)
+    except IntegrityError:  # two created it at once: for this one it is a switch
+        deployment = _apply(database, actor, (namespace, short), choice, home=home, visibility=visibility)
+    return _view(database, deployment)
+
+
+def rollback(database: Database, blobs: BlobStore, actor: Actor, name: str) -> View:
+    """Goes back to the version before. Once more goes forward again.
+
+    Raises DeploymentNotFound, Forbidden, NothingToRollBackTo, and NotServable when its files have gone.
+    """
+    with database.read() as read:
+        found = _authorized(read, actor, Action.WRITE, name)
+        if found.previous_version is None:
+            raise NothingToRollBackTo(
+                f"{found.full_name} has served one revision only.",
+                next="Deploy the revision that you want: POST /api/v1/deployments with its id.",
+            )
+        previous = repository.version(read, found.id, found.previous_version)
+    describe(blobs, files_from_json(previous.files))
+    with database.write() as write:
+        deployment = _held(write, actor, name)
+        choice = _Choice(
+            previous.repo_id, previous.model, previous.revision, previous.place, files_from_json(previous.files)
+        )
+        deployment.wanted, deployment.updated_at = "running", utcnow()
+        _add_version(write, actor, deployment, choice)
+        _tell(write, actor, deployment, "rollback", {"model": choice.model, "revision": choice.revision})
+    return _view(database, deployment)
+
+
+def set_wanted(database: Database, actor: Actor, name: str, wanted: Wanted) -> View:
+    """Stops or starts a deployment; what is so already stays so. Raises DeploymentNotFound, Forbidden."""
+    with database.write() as write:
+        deployment = _held(write, actor, name)
+        if deployment.wanted != wanted:
+            deployment.wanted, deployment.updated_at = wanted, utcnow()
+            _tell(write, actor, deployment, "start" if wanted == "running" else "stop", {})
+    return _view(database, deployment)
+
+
+def delete(database: Database, actor: Actor, name: str) -> None:
+    """Removes a deployment with its history; requests in flight are answered. Raises DeploymentNotFound, Forbidden."""
+    with database.write() as write:
+        deployment = _held(write, actor, name, Action.ADMIN)
+        _tell(write, actor, deployment, "delete", {})
+        forget_links(write, deployment.urn)
+        repository.delete_deployment(write, deployment.id)
+
+
+def get(read: ReadSession, database: Database, actor: Actor, name: str) -> View:
+    """One deployment. Raises DeploymentNotFound."""
+    return _views(read, database, [_authorized(read, actor, Action.READ, name)])[0]
+
+
+def list_deployments(read: ReadSession, database: Database, actor: Actor, cursor: str | None, limit: int) -> Page[View]:
+    """The deployments that the actor may see, newest first. Raises BadCursor, MissingScope."""
+    if Scope.READ not in actor.scopes:
+        raise MissingScope("This token has no 'read' scope.", next="Use a token with the scope.", scope="read")
+    page = repository.visible(read, None if actor.has_admin_power else actor.account_id, cursor, limit)
+    return Page(_views(read, database, page.items), page.next_cursor)
+
+
+def description(blobs: BlobStore, view: View) -> tuple[DeploymentVersion, ModelDescription]:
+    """The version that answers now (or else the one that is wanted) and what it serves."""
+    version = view.serving or view.current
+    return version, describe(blobs, files_from_json(version.files))
+
+
+def _choose(database: Database, blobs: BlobStore, actor: Actor, *, model: str, revision: str, home: Home) -> _Choice:
+    with database.read() as read:
+        repo, commit = hub.resolve(read, actor, RepoKind.MODEL, model, revision)
+        entries = hub.tree(read, repo, commit.commit_id, recursive=True)
+    files = [
+        ModelFile(entry.path, entry.sha256, entry.size)
+        for entry in entries
+        if entry.sha256 is not None and entry.size is not None
+    ]
+    place = place_for(describe(blobs, files), home)
+    return _Choice(repo.id, repo.full_name, commit.commit_id, place, files)
+
+
+def _apply(
+    database: Database,
+    actor: Actor,
+    name: tuple[str, str],
+    choice: _Choice,
+    *,
+    home: Home,
+    visibility: Visibility | None,
+) -> Deployment:
+    with database.write() as write:
+        deployment = repository.held(write, *name)
+        if deployment is None:
+            deployment = _create(write, actor, *name, home)
+        else:
+            authorize(actor, Action.WRITE, deployment)
+        if visibility is not None:
+            deployment.visibility = visibility
+        deployment.home, deployment.wanted, deployment.updated_at = home, "running", utcnow()
+        if not _is_current(write, deployment, choice):
+            _add_version(write, actor, deployment, choice)
+        _tell(write, actor, deployment, "deploy", {"model": choice.model, "revision": choice.revision})
+        return deployment
+
+
+def _create(write: WriteSession, actor: Actor, namespace: str, name: str, home: Home) -> Deployment:
+    account = namespace_for(write, actor, namespace)
+    check_name(name, "deployment")
+    if name.lower() in RESERVED:
+        raise NameReserved(f"The name {name!r} is reserved.", next="Choose another name.", name=name)
+    now = utcnow()
+    deployment = Deployment(
+        id=new_id("dep"),
+        account_id=account.id,
+        namespace=account.name,
+        namespace_key=account.name.lower(),
+        name=name,
+        name_key=name.lower(),
+        visibility="private",
+        home=home,
+        wanted="running",
+        version=0,
+        previous_version=None,
+        created_at=now,
+        updated_at=now,
+    )
+    write.add(deployment)
+    write.flush()
+    return deployment
+
+
+def _is_current(write: WriteSession, deployment: Deployment, choice: _Choice) -> bool:
+    if deployment.version == 0:
+        return False
+    current = repository.version(write, deployment.id, deployment.version)
+    return (current.repo_id, current.revision, current.place) == (choice.repo_id, choice.revision, choice.place)
+
+
+def _add_version(write: WriteSession, actor: Actor, deployment: Deployment, choice: _Choice) -> None:
+    number = deployment.version + 1
+    write.add(
+        DeploymentVersion(
+            deployment_id=deployment.id,
+            version=number,
+            repo_id=choice.repo_id,
+            model=choice.model,
+            revision=choice.revision,
+            place=choice.place,
+            files=[{"path": file.path, "sha256": file.sha256, "size": file.size} for file in choice.files],
+            actor_id=actor.account_id,
+            created_at=utcnow(),
+        )
+    )
+    deployment.previous_version = deployment.version or None
+    deployment.version = number
+    revision_label = f"model {choice.model}@{choice.revision[:7]}"
+    record_link(
+        write,
+        Edge(f"rev:{choice.repo_id}@{choice.revision}", "model", revision_label),
+        Edge(deployment.urn, "deployment", deployment.label),
+        kind=_LINK,
+        owner_id=deployment.account_id,
+    )
+
+
+def _tell(write: WriteSession, actor: Actor, deployment: Deployment, change: str, details: dict[str, Any]) -> None:
+    record_audit(write, actor, f"deployment.{change}", deployment.full_name, {**details, "version": deployment.version})
+    payload = {"deployment_id": deployment.id, "name": deployment.full_name, "change": change}
+    emit(write, CHANGED, {**payload, "version": deployment.version})
+
+
+def _split(name: str, actor: Actor) -> tuple[str, str]:
+    namespace, slash, short = name.partition("/")
+    return (namespace, short) if slash else (actor.name, name)
+
+
+def _authorized(read: ReadSession, actor: Actor, action: Action, name: str) -> Deployment:
+    return _checked(repository.by_name(read, *_split(name, actor)), actor, action, name)
+
+
+def _held(write: WriteSession, actor: Actor, name: str, action: Action = Action.WRITE) -> Deployment:
+    return _checked(repository.held(write, *_split(name, actor)), actor, action, name)
+
+
+def _checked(deployment: Deployment | None, actor: Actor, action: Action, name: str) -> Deployment:
+    if deployment is None:
+        raise hidden(DeploymentNotFound, f"deployment {name[:200]}")
+    authorize(actor, action, deployment)
+    return deployment
+
+
+def _view(database: Database, deployment: Deployment) -> View:
+    with database.read() as read:
+        return _views(read, database, [deployment])[0]
+
+
+def _views(read: ReadSession, database: Database, deployments: Sequence[Deployment]) -> list[View]:
+    ids = [deployment.id for deployment in deployments]
+    alive = repository.gateways_alive(read, database.now(read))
+    rows = repository.replicas_of(read, ids)
+    statuses = {
+        deployment.id: status_of(deployment, [row for row in rows if row.deployment_id == deployment.id], alive)
+        for deployment in deployments
+    }
+    versions = repository.versions(
+        read,
+        {
+            (deployment.id, number)
+            for deployment in deployments
+            for number in (deployment.version, deployment.previous_version, statuses[deployment.id].serving_version)
+            if number is not None
+        },
+    )
+    by_key = {(version.deployment_id, version.version): version for version in versions}
+    return [
+        View(
+            deployment,
+            by_key[deployment.id, deployment.version],
+            by_key.get((deployment.id, deployment.previous_version or 0)),
+            by_key.get((deployment.id, statuses[deployment.id].serving_version or 0)),
+            statuses[deployment.id],
+        )
+        for deployment in deployments
+    ]
