@@ -1,37 +1,41 @@
-"""The database's schema, version by version."""
+"""The database's schema, version by version (Alembic). ``docs/develop.md`` says how to add one.
+
+Forward only: a step back is a restored backup.
+"""
 
 from __future__ import annotations
 
 from importlib import import_module
-from importlib.util import find_spec
+
+from alembic import command
+from alembic.config import Config
+from sqlalchemy import MetaData
 
 from tholos.kit.database import Base, Database
 
+_ROOMS_WITH_TABLES = ("accounts", "jobs", "hub", "data", "evaluation", "serving")
+
 
 def migrate(database: Database) -> None:
-    """Brings the database to this version's schema; safe to call at every start."""
-    for room in ("accounts", "jobs", "hub", "data", "training", "evaluation", "serving"):
-        if find_spec(f"tholos.{room}") and find_spec(f"tholos.{room}.models"):
-            import_module(f"tholos.{room}.models")
-    import_module("tholos.kit.outbox")
-    if find_spec("tholos.hub") and find_spec("tholos.hub.facts"):
-        import_module("tholos.hub.facts")
-    Base.metadata.create_all(database.engine)
+    """Brings the database to this version's schema; safe to call at every start.
+
+    Runs under the writer lock, so that two processes that start at once do not both migrate.
+    """
     with database.write() as write:
-        for statement in APPEND_ONLY["sqlite" if database.is_sqlite else "postgresql"]:
-            write.connection().exec_driver_sql(statement)
+        command.upgrade(configuration(write.connection()), "head")
 
 
-APPEND_ONLY = {
-    "sqlite": [
-        f"""CREATE TRIGGER IF NOT EXISTS audit_no_{event.lower()} BEFORE {event} ON audit
-            BEGIN SELECT RAISE(ABORT, 'the audit log is append-only'); END"""
-        for event in ("UPDATE", "DELETE")
-    ],
-    "postgresql": [
-        """CREATE OR REPLACE FUNCTION refuse_audit_change() RETURNS trigger LANGUAGE plpgsql AS
-           $$ BEGIN RAISE EXCEPTION 'the audit log is append-only'; END $$""",
-        """CREATE OR REPLACE TRIGGER audit_append_only BEFORE UPDATE OR DELETE OR TRUNCATE ON audit
-           FOR EACH STATEMENT EXECUTE FUNCTION refuse_audit_change()""",
-    ],
-}
+def configuration(connection: object) -> Config:
+    """Alembic's configuration on an open connection."""
+    config = Config()
+    config.set_main_option("script_location", "tholos:migrations")
+    config.attributes["connection"] = connection
+    return config
+
+
+def metadata() -> MetaData:
+    """Every table of every room, as the models have them now."""
+    import_module("tholos.kit.outbox")
+    for room in _ROOMS_WITH_TABLES:
+        import_module(f"tholos.{room}.models")
+    return Base.metadata
