@@ -1,0 +1,325 @@
+"""Repos: what models and datasets have in common."""
+
+from __future__ import annotations
+
+import base64
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, ClassVar, Literal
+from urllib.parse import quote
+
+from tholos.sdk import errors
+from tholos.sdk._async.concurrency import in_thread
+from tholos.sdk._async.transfers import HashedFile, download, hash_files, upload
+from tholos.sdk.local_files import files_below, selected
+from tholos.sdk.progress import OnTransfer, TransferCount
+from tholos.sdk.references import Kind, Reference, repo_path, segment
+from tholos.sdk.results import Card, Entry, Measurement, Ref, Repo, Revision
+
+if TYPE_CHECKING:
+    from tholos.sdk._async.client import AsyncClient
+    from tholos.sdk._async.transport import AsyncTransport
+
+INLINE_BYTES = 16 << 10
+"""Files up to this size travel inside the commit itself …"""
+INLINE_TOTAL_BYTES = 4 << 20
+"""… as long as they are not more than this together."""
+
+_ATTRIBUTES = ".gitattributes"
+"""Made by the server in a repo's first commit; says which files are large, so a mirror keeps it."""
+
+
+class AsyncRepoHandle:
+    """A repo by name, and maybe one of its revisions; nothing is asked of the server until a method is called."""
+
+    kind: ClassVar[Kind]
+
+    def __init__(self, name: str, *, revision: str | None = None, client: AsyncClient | None = None) -> None:
+        from tholos.sdk._async.client import AsyncClient
+
+        reference = Reference.parse(name)
+        self._client = client or AsyncClient()
+        self._name = reference.name
+        self.revision = revision or reference.revision
+
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}({str(Reference(self._name, self.revision))!r})"
+
+    @property
+    def _transport(self) -> AsyncTransport:
+        return self._client.transport
+
+    async def name(self) -> str:
+        """The full name, ``namespace/name``; a name without a namespace is in your own."""
+        self._name = await self._client.full_name(self._name)
+        return self._name
+
+    async def info(self) -> Repo:
+        """The repo. Raises NotFound."""
+        return Repo.of(await self._transport.call("GET", await self._path()))
+
+    async def create(
+        self, *, visibility: Literal["private", "public"] = "private", description: str = "", exist_ok: bool = True
+    ) -> Repo:
+        """Creates the repo; one that exists already is returned as it is unless ``exist_ok`` is false."""
+        body = {
+            "kind": self.kind,
+            "name": await self.name(),
+            "visibility": visibility,
+            "description": description,
+        }
+        try:
+            return Repo.of(await self._transport.call("POST", "/api/v1/repos", body=body))
+        except errors.Conflict:
+            if not exist_ok:
+                raise
+        return await self.info()
+
+    async def update(
+        self, *, visibility: Literal["private", "public"] | None = None, description: str | None = None
+    ) -> Repo:
+        """Changes what is given and leaves the rest."""
+        changes = {"visibility": visibility, "description": description}
+        body = {key: value for key, value in changes.items() if value is not None}
+        return Repo.of(await self._transport.call("PATCH", await self._path(), body=body))
+
+    async def delete(self) -> None:
+        """Deletes the repo with all its revisions."""
+        await self._transport.call("DELETE", await self._path())
+
+    async def resolve(self, revision: str | None = None) -> Revision:
+        """The revision that a branch, tag or (short) id names; by default this handle's, else the head of main."""
+        wanted = segment(revision or self.revision or "main")
+        return Revision.of(await self._transport.call("GET", f"{await self._path()}/revisions/{wanted}"))
+
+    async def revisions(self, *, ref: str | None = None, limit: int | None = None) -> list[Revision]:
+        """The history of a ref (by default main), newest first."""
+        path = f"{await self._path()}/revisions"
+        return [Revision.of(item) for item in await self._transport.pages(path, {"ref": ref}, limit)]
+
+    async def files(self, path: str = "", *, recursive: bool = True, revision: str | None = None) -> list[Entry]:
+        """The files of the revision (and directories, when not ``recursive``) below ``path``."""
+        wanted = segment(revision or self.revision or "main")
+        query = {"path": path or None, "recursive": str(recursive).lower()}
+        items = await self._transport.pages(f"{await self._path()}/tree/{wanted}", query)
+        entries = [Entry.of(item) for item in items]
+        return [entry for entry in entries if entry.type == "file"] if recursive else entries
+
+    async def read(self, path: str, *, revision: str | None = None) -> bytes:
+        """One file's content, whole in memory; ``pull`` is for large ones."""
+        wanted = segment(revision or self.revision or "main")
+        response = await self._transport.send("GET", f"{await self._path()}/files/{wanted}/{quote(path)}")
+        return response.content
+
+    async def card(self) -> Card:
+        """The README.md as safe HTML, with its metadata."""
+        query = {"rev": self.revision}
+        return Card.of(await self._transport.call("GET", f"{await self._path()}/card", query=query))
+
+    async def measurements(self) -> list[Measurement]:
+        """What the platform measured of the revision."""
+        query = {"revision": self.revision}
+        items = await self._transport.pages(f"{await self._path()}/measurements", query)
+        return [Measurement.of(item) for item in items]
+
+    async def refs(self) -> list[Ref]:
+        """Branches, then tags."""
+        answer = await self._transport.call("GET", f"{await self._path()}/refs")
+        return [Ref.of(item) for item in [*answer["branches"], *answer["tags"]]]
+
+    async def set_branch(self, name: str, revision: str, *, force: bool = False) -> Ref:
+        """Points a new branch at a revision; with ``force`` an existing one too."""
+        return await self._set_ref("branches", name, revision, force=force)
+
+    async def delete_branch(self, name: str) -> None:
+        """Deletes a branch; not main."""
+        await self._transport.call("DELETE", f"{await self._path()}/branches/{segment(name)}")
+
+    async def set_tag(self, name: str, revision: str, *, force: bool = False) -> Ref:
+        """Gives a revision a new tag; with ``force`` an existing one moves."""
+        return await self._set_ref("tags", name, revision, force=force)
+
+    async def delete_tag(self, name: str) -> None:
+        """Deletes a tag."""
+        await self._transport.call("DELETE", f"{await self._path()}/tags/{segment(name)}")
+
+    async def commit(
+        self,
+        operations: Sequence[Mapping[str, Any]],
+        *,
+        message: str,
+        branch: str = "main",
+        parent: str | None,
+    ) -> Revision:
+        """One atomic commit of operations in the wire's form.
+
+        ``parent`` is the revision that you saw as the branch's head: CommitRace is raised when someone else committed
+        meanwhile. None commits on top of whatever is the head.
+        """
+        body = {"message": message, "branch": branch, "parent": parent, "operations": list(operations)}
+        return Revision.of(await self._transport.call("POST", f"{await self._path()}/commits", body=body))
+
+    async def push(
+        self,
+        source: str | Path,
+        into: str = "",
+        *,
+        message: str = "",
+        branch: str = "main",
+        files: Iterable[str] | None = None,
+        mirror: bool = False,
+        races: int = 0,
+        progress: OnTransfer | None = None,
+    ) -> Revision:
+        """Commits a file or folder; the repo is created if absent.
+
+        Content that the branch's head has already is not sent again. ``into`` is a folder of the repo ("data/") or, for
+        one file, its new path; ``files`` are patterns that select some of a folder's; ``mirror`` deletes below ``into``
+        what is not in ``source``. When another commit lands first, CommitRace is raised; up to ``races`` times it is
+        tried again on top of the newer head instead. Returns the head as it was when nothing has changed.
+        """
+        chosen = tuple(files) if files is not None else None
+        found = await in_thread(files_below, Path(source), into=into)
+        hashed = await hash_files([file for file in found if selected(file.path, chosen)])
+        return await self._push(
+            hashed,
+            into,
+            message=message or f"Push {Path(source).name}",
+            branch=branch,
+            mirror=mirror,
+            races=races,
+            progress=progress,
+        )
+
+    async def pull(
+        self,
+        folder: str | Path,
+        *,
+        revision: str | None = None,
+        files: Iterable[str] | None = None,
+        progress: OnTransfer | None = None,
+    ) -> Path:
+        """Downloads the revision's files into ``folder``; ``files`` are patterns ("*.onnx") that select some.
+
+        Files there already with the same content are left alone, others of the same name replaced; nothing is deleted.
+        Raises TransferFailed when a file arrives damaged or would leave the folder.
+        """
+        chosen = tuple(files) if files is not None else None
+        resolved = await self.resolve(revision)
+        entries = [entry for entry in await self.files(revision=resolved.id) if selected(entry.path, chosen)]
+        count = TransferCount(len(entries), sum(entry.size for entry in entries), progress)
+        path = f"{await self._path()}/files/{resolved.id}"
+        return await download(self._transport, path, entries, Path(folder), count)
+
+    async def _push(
+        self,
+        hashed: Sequence[HashedFile],
+        into: str,
+        *,
+        message: str,
+        branch: str,
+        mirror: bool,
+        races: int,
+        progress: OnTransfer | None,
+    ) -> Revision:
+        await self.create(exist_ok=True)
+        count = TransferCount(len(hashed), sum(item.file.size for item in hashed), progress)
+        uploaded: set[str] = set()
+        while True:
+            head = await self._head(branch)
+            there = {entry.path: entry for entry in await self.files(revision=head.id)} if head else {}
+            known = {entry.sha256 for entry in there.values()} | uploaded
+            changed = [item for item in hashed if not _same(there.get(item.file.path), item)]
+            inline = _inline(item for item in changed if item.sha256 not in known)
+            travelling = {item.sha256: item for item in changed if item.sha256 not in known and item not in inline}
+            await upload(self._transport, await self._path(), list(travelling.values()), count)
+            uploaded |= set(travelling)
+            operations = [await _operation(item, inline=item in inline) for item in changed]
+            if mirror:
+                kept = {item.file.path for item in hashed}
+                operations += [
+                    {"op": "delete", "path": path} for path in there if _below(path, into) and path not in kept
+                ]
+            if head is not None and not operations:
+                revision = head
+            else:
+                try:
+                    revision = await self.commit(
+                        operations, message=message, branch=branch, parent=head.id if head else None
+                    )
+                except errors.Conflict as error:
+                    if error.code != "commit_race" or races <= 0:
+                        raise
+                    races -= 1
+                    continue
+            for item in hashed:
+                if item.sha256 not in travelling:
+                    count.finished(item.file.path, item.file.size)
+            return revision
+
+    async def _set_ref(self, folder: str, name: str, revision: str, *, force: bool) -> Ref:
+        body = {"revision": revision, "force": force}
+        return Ref.of(await self._transport.call("PUT", f"{await self._path()}/{folder}/{segment(name)}", body=body))
+
+    async def _head(self, branch: str) -> Revision | None:
+        try:
+            return await self.resolve(branch)
+        except errors.NotFound:
+            return None
+
+    async def _path(self) -> str:
+        return repo_path(self.kind, await self.name())
+
+
+class AsyncRepos:
+    """All repos you may see, whatever their kind."""
+
+    def __init__(self, client: AsyncClient, kind: Kind | None = None) -> None:
+        self._client = client
+        self._kind = kind
+
+    async def list(
+        self, *, search: str | None = None, owner: str | None = None, limit: int | None = None
+    ) -> list[Repo]:
+        """Repos whose name holds ``search``, newest first."""
+        query = {"kind": self._kind, "search": search, "owner": owner}
+        return [Repo.of(item) for item in await self._client.transport.pages("/api/v1/repos", query, limit)]
+
+    async def create(
+        self,
+        kind: Kind,
+        name: str,
+        *,
+        visibility: Literal["private", "public"] = "private",
+        description: str = "",
+    ) -> Repo:
+        """Creates a repo. Raises Conflict when the name is taken."""
+        repo = self._client.model(name) if kind == "model" else self._client.dataset(name)
+        return await repo.create(visibility=visibility, description=description, exist_ok=False)
+
+
+def _same(entry: Entry | None, item: HashedFile) -> bool:
+    return entry is not None and entry.sha256 == item.sha256 and entry.size == item.file.size
+
+
+def _below(path: str, into: str) -> bool:
+    folder = into.rstrip("/")
+    return not folder or path == folder or path.startswith(f"{folder}/")
+
+
+def _inline(items: Iterable[HashedFile]) -> set[HashedFile]:
+    """The small files that may travel inside the commit."""
+    chosen: set[HashedFile] = set()
+    total = 0
+    for item in items:
+        if item.file.size <= INLINE_BYTES and total + item.file.size <= INLINE_TOTAL_BYTES:
+            chosen.add(item)
+            total += item.file.size
+    return chosen
+
+
+async def _operation(item: HashedFile, *, inline: bool) -> dict[str, Any]:
+    if not inline:
+        return item.operation()
+    content = await in_thread(item.file.source.read_bytes)
+    return {"op": "add", "path": item.file.path, "content_base64": base64.b64encode(content).decode()}

@@ -1,0 +1,177 @@
+# Generated from sdk/_async/datasets.py by scripts/generate_sync_client.py; do not edit.
+"""A dataset: push and pull data, split it, look at it."""
+
+from __future__ import annotations
+
+import tempfile
+import time
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, ClassVar
+
+from tholos.sdk import errors
+from tholos.sdk._sync.concurrency import in_thread, map_parallel, sleep
+from tholos.sdk._sync.jobs import Job
+from tholos.sdk._sync.repos import RepoHandle, Repos
+from tholos.sdk._sync.transfers import PARALLEL_FILES
+from tholos.sdk.frames import frame_of, write_frame
+from tholos.sdk.progress import OnTransfer
+from tholos.sdk.references import Kind
+from tholos.sdk.results import JobRecord, Profile, Revision, Rows, Source
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from tholos.sdk._sync.client import Client
+
+_ROWS_AT_A_TIME = 1000
+_READING_S = 300.0
+_FIRST_POLL_S = 0.05
+_LONGEST_POLL_S = 1.0
+
+
+class Dataset(RepoHandle):
+    """A dataset repo: ``client.dataset("ns/name").push("penguins.csv")``."""
+
+    kind: ClassVar[Kind] = "dataset"
+
+    def push(
+        self,
+        source: str | Path | pd.DataFrame,
+        into: str = "",
+        *,
+        message: str = "",
+        branch: str = "main",
+        files: Iterable[str] | None = None,
+        mirror: bool = False,
+        races: int = 0,
+        progress: OnTransfer | None = None,
+    ) -> Revision:
+        """Commits a file, a folder, or a DataFrame (as Parquet, by default ``data.parquet``); see ``Repo.push``.
+
+        CSV, JSON Lines, Parquet and a folder of images by class are read as data.
+        """
+        if isinstance(source, (str, Path)):
+            return super().push(
+                source,
+                into,
+                message=message,
+                branch=branch,
+                files=files,
+                mirror=mirror,
+                races=races,
+                progress=progress,
+            )
+        with tempfile.TemporaryDirectory(prefix="tholos-") as folder:
+            path = into if into and not into.endswith("/") else f"{into}data.parquet"
+            written = in_thread(write_frame, source, Path(folder), path)
+            return super().push(
+                written,
+                path,
+                message=message or f"Push a table of {len(source)} rows",
+                branch=branch,
+                races=races,
+                progress=progress,
+            )
+
+    def split(
+        self,
+        ratios: Mapping[str, float] | None = None,
+        *,
+        method: str = "random",
+        column: str | None = None,
+        seed: int = 0,
+        name: str = "default",
+        revision: str | None = None,
+    ) -> Job:
+        """Splits the rows into named parts, by default 80 % train and 20 % test, committed to the dataset.
+
+        ``method``: random, stratified (by ``column``), grouped (rows with the same ``column`` stay together) or time
+        (the latest by ``column`` last). The same seed gives the same split.
+        """
+        body = {
+            "name": name,
+            "ratios": dict(ratios) if ratios is not None else {"train": 0.8, "test": 0.2},
+            "method": method,
+            "column": column,
+            "seed": seed,
+            "revision": revision or self.revision,
+        }
+        given = {key: value for key, value in body.items() if value is not None}
+        answer = self._transport.call("POST", f"{self._path()}/splits", body=given)
+        return Job(self._transport, JobRecord.of(answer))
+
+    def profile(self, *, timeout: float = _READING_S) -> Profile:
+        """Rows, and for each column type, missing values, range, categories and histogram; and the splits.
+
+        A revision that was just pushed is still being read: that is waited for. Data that cannot be read has state
+        "failed" and says why. Raises WaitTimedOut.
+        """
+        started, pause = time.monotonic(), _FIRST_POLL_S
+        query = {"revision": self.revision}
+        while True:
+            profile = Profile.of(self._transport.call("GET", f"{self._path()}/profile", query=query))
+            if profile.state != "pending":
+                return profile
+            if time.monotonic() - started > timeout:
+                raise errors.WaitTimedOut(
+                    f"The data of {self.name()} has not been read after {timeout:g} seconds.",
+                    next="It goes on: ask again later, or look at `tholos jobs list --kind data.view`.",
+                )
+            sleep(pause)
+            pause = min(pause * 1.5, _LONGEST_POLL_S)
+
+    def rows(self, offset: int = 0, limit: int = 100, *, split: str | None = None) -> Rows:
+        """At most ``limit`` rows (up to 1,000; fewer where they are large) from ``offset`` on.
+
+        ``split`` is a subset ("train") or one of another split ("folds/a"). Waits as ``profile`` does.
+        """
+        query = {"revision": self.revision, "split": split, "offset": offset, "limit": limit}
+        path = f"{self._path()}/rows"
+        try:
+            return Rows.of(self._transport.call("GET", path, query=query))
+        except errors.Conflict as error:
+            if error.code != "profile_pending":
+                raise
+        self.profile()
+        return Rows.of(self._transport.call("GET", path, query=query))
+
+    def to_pandas(self, *, split: str | None = None) -> pd.DataFrame:
+        """The typed table, or one subset of its split, as a DataFrame; images are the bytes of their files.
+
+        Raises MissingLibrary without pandas.
+        """
+        pinned = type(self)(self.name(), revision=(self.resolve()).id, client=self._client)
+        page = pinned.rows(0, _ROWS_AT_A_TIME, split=split)
+        rows = [dict(row) for row in page.rows]
+        while len(rows) < page.total:
+            rows += [dict(row) for row in (pinned.rows(len(rows), _ROWS_AT_A_TIME, split=split)).rows]
+        for column in page.columns:
+            if column.type == "image":
+                self._fetch_images(rows, column.name)
+        return in_thread(frame_of, page.columns, rows)
+
+    def _fetch_images(self, rows: list[dict[str, Any]], column: str) -> None:
+        def fetch(row: dict[str, Any]) -> None:
+            if row[column] is not None:
+                row[column] = (self._transport.send("GET", row[column]["url"])).content
+
+        map_parallel(fetch, rows, PARALLEL_FILES)
+
+
+class Datasets(Repos):
+    """All datasets you may see, and those that can be imported."""
+
+    def __init__(self, client: Client) -> None:
+        super().__init__(client, "dataset")
+
+    def sources(self, *, search: str | None = None, limit: int | None = None) -> list[Source]:
+        """Real data sets that packages installed beside the server carry."""
+        items = self._client.transport.pages("/api/v1/data/sources", {"search": search}, limit)
+        return [Source.of(item) for item in items]
+
+    def import_(self, source: str, name: str | None = None) -> Job:
+        """Makes a dataset (by default called like the source) from a source that ``sources()`` lists."""
+        body = {"source": source, "name": self._client.full_name(name) if name else None}
+        answer = self._client.transport.call("POST", "/api/v1/data/import", body=body)
+        return Job(self._client.transport, JobRecord.of(answer))

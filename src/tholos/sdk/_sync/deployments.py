@@ -1,0 +1,103 @@
+# Generated from sdk/_async/deployments.py by scripts/generate_sync_client.py; do not edit.
+"""Deployments: named, served choices of a model's revision."""
+
+from __future__ import annotations
+
+import time
+from typing import TYPE_CHECKING, Any
+
+from tholos.sdk import errors
+from tholos.sdk._sync.concurrency import sleep
+from tholos.sdk.references import Reference, segment
+from tholos.sdk.results import Deployment, Prediction
+
+if TYPE_CHECKING:
+    from tholos.sdk._sync.client import Client
+
+_FIRST_POLL_S = 0.05
+_LONGEST_POLL_S = 0.5
+
+
+class Deployments:
+    """The deployments you may see."""
+
+    def __init__(self, client: Client) -> None:
+        self._client = client
+
+    def list(self, *, limit: int | None = None) -> list[Deployment]:
+        """Deployments, newest first."""
+        items = self._client.transport.pages("/api/v1/deployments", limit=limit)
+        return [Deployment.of(item) for item in items]
+
+    def get(self, name: str) -> Deployment:
+        """One deployment. Raises NotFound."""
+        return Deployment.of(self._client.transport.call("GET", self._path(name)))
+
+    def create(
+        self,
+        model: str,
+        *,
+        name: str | None = None,
+        home: str = "auto",
+        wait: bool = True,
+        timeout: float | None = 300.0,
+    ) -> Deployment:
+        """Serves a model's revision (``ns/name`` or ``ns/name@rev``); see ``Model.deploy``."""
+        reference = Reference.parse(model)
+        body: dict[str, Any] = {"model": self._client.full_name(reference.name), "home": home}
+        if reference.revision:
+            body["revision"] = reference.revision
+        if name:
+            body["name"] = self._client.full_name(name)
+        deployment = Deployment.of(self._client.transport.call("POST", "/api/v1/deployments", body=body))
+        return self.wait_ready(deployment.name, timeout) if wait else deployment
+
+    def wait_ready(self, name: str, timeout: float | None = 300.0) -> Deployment:
+        """Waits until the wanted revision serves. Raises DeploymentFailed when it cannot, and WaitTimedOut."""
+        started, pause = time.monotonic(), _FIRST_POLL_S
+        while not (deployment := self.get(name)).settled:
+            if timeout is not None and time.monotonic() - started > timeout:
+                raise errors.WaitTimedOut(
+                    f"{deployment.name} is still {deployment.state} after {timeout:g} seconds.",
+                    next=f"It goes on: look again with `tholos deployments show {deployment.name}`.",
+                )
+            sleep(pause)
+            pause = min(pause * 1.5, _LONGEST_POLL_S)
+        if deployment.state != "ready":
+            raise errors.DeploymentFailed(
+                deployment.error or f"{deployment.name} is {deployment.state}.",
+                next=f"Look at it with `tholos deployments show {deployment.name}`.",
+                details={"state": deployment.state, "serving_revision": deployment.serving_revision},
+            )
+        return deployment
+
+    def start(self, name: str) -> Deployment:
+        """Serves a stopped deployment again."""
+        return Deployment.of(self._client.transport.call("POST", f"{self._path(name)}/start"))
+
+    def stop(self, name: str) -> Deployment:
+        """Stops serving; the deployment stays and can be started again."""
+        return Deployment.of(self._client.transport.call("POST", f"{self._path(name)}/stop"))
+
+    def rollback(self, name: str) -> Deployment:
+        """Goes back to the revision served before."""
+        return Deployment.of(self._client.transport.call("POST", f"{self._path(name)}/rollback"))
+
+    def delete(self, name: str) -> None:
+        """Stops serving and removes the deployment; the model stays."""
+        self._client.transport.call("DELETE", self._path(name))
+
+    def schema(self, name: str) -> dict[str, Any]:
+        """What is deployed: ``task``, ``signature``, ``body_schema``, an ``example`` body and a ``curl`` command."""
+        answer: dict[str, Any] = self._client.transport.call("GET", f"{self._path(name)}/schema")
+        return answer
+
+    def predict(self, name: str, value: Any) -> Prediction:
+        """The answer to an input that is in its JSON form already; ``Model.predict`` takes Python's objects."""
+        namespace, _, rest = (self._client.full_name(name)).partition("/")
+        path = f"/predict/{segment(namespace)}/{segment(rest)}"
+        return Prediction.of(self._client.transport.call("POST", path, body={"input": value}))
+
+    def _path(self, name: str) -> str:
+        namespace, _, rest = (self._client.full_name(name)).partition("/")
+        return f"/api/v1/deployments/{segment(namespace)}/{segment(rest)}"
