@@ -1,0 +1,228 @@
+"""Pages of repos: lists, and one repo's card, files, history and lineage."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Annotated, Any, Literal
+from urllib.parse import quote
+
+from fastapi import APIRouter, Depends, Query, Request
+from starlette.responses import Response
+
+from tholos.accounts.authorization import Actor
+from tholos.accounts.dependencies import CurrentActor, Cursor, OptionalActor, Read
+from tholos.hub import service as hub
+from tholos.hub.rendering import render
+from tholos.kit.database import ReadSession
+from tholos.kit.services import ServicesDep
+from tholos.runtimes.errors import BrokenModel
+from tholos.runtimes.model import MODEL_JSON, ModelDescription
+from tholos.web.rendering import page
+
+lists = APIRouter(include_in_schema=False)
+DATASET = "/datasets/{namespace}/{name}"
+MODEL = "/{namespace}/{name}"
+datasets = APIRouter(prefix=DATASET, include_in_schema=False)
+models = APIRouter(prefix=MODEL, include_in_schema=False)
+_PAGE = 30
+_SHOWN_BYTES = 64 * 1024
+_IMAGES = (".png", ".jpg", ".jpeg", ".gif", ".webp", ".bmp")
+Search = Annotated[str | None, Query(max_length=200)]
+
+
+@dataclass(frozen=True)
+class RepoPage:
+    """A repo as its pages know it: which, at which revision, and under which addresses."""
+
+    repo: hub.Repo
+    revision: hub.Revision
+    ref: str
+
+    @property
+    def values(self) -> dict[str, Any]:
+        """What every template of a repo needs."""
+        return {
+            "repo": self.repo,
+            "revision": self.revision,
+            "ref": self.ref,
+            "base": address(self.repo),
+            "raw": f"/api/v1/{self.repo.kind}s/{self.repo.full_name}/files",
+        }
+
+
+def address(repo: hub.Repo) -> str:
+    """Where a repo's pages are: models at the root, datasets below ``/datasets``, as on Hugging Face's hub."""
+    prefix = "" if repo.kind is hub.RepoKind.MODEL else "/datasets"
+    return f"{prefix}/{repo.full_name}"
+
+
+@dataclass(frozen=True)
+class RepoAt:
+    """The repo that an address names."""
+
+    kind: hub.RepoKind
+    name: str
+
+    def open(self, read: ReadSession, actor: Actor, ref: str = hub.MAIN) -> RepoPage:
+        """The repo at a revision, for its page. Raises RepoNotFound, RevisionNotFound."""
+        repo, revision = hub.resolve(read, actor, self.kind, self.name, ref)
+        return RepoPage(repo, revision, ref)
+
+
+def _repo_at(request: Request, namespace: str, name: str) -> RepoAt:
+    # No account can be called "datasets", so the address says which kind it is.
+    kind = hub.RepoKind.DATASET if request.url.path.startswith("/datasets/") else hub.RepoKind.MODEL
+    return RepoAt(kind, f"{namespace}/{name}")
+
+
+At = Annotated[RepoAt, Depends(_repo_at)]
+
+
+def model_description(services: ServicesDep, read: ReadSession, found: RepoPage) -> ModelDescription | None:
+    """The model of a revision, or None where it holds none that can be read."""
+    entries = hub.tree(read, found.repo, found.revision.commit_id)
+    entry = next((entry for entry in entries if entry.path == MODEL_JSON and entry.sha256), None)
+    if entry is None or entry.sha256 is None:
+        return None
+    try:
+        with services.blobs.open(entry.sha256) as file:
+            return ModelDescription.from_bytes(file.read())
+    except BrokenModel:
+        return None  # the card is still worth showing; deploying it says what is broken
+
+
+@lists.get("/models")
+def show_models(
+    request: Request, actor: CurrentActor, read: Read, search: Search = None, cursor: Cursor = None
+) -> Response:
+    """Models that the reader may see."""
+    return _list(request, actor, read, hub.RepoKind.MODEL, search, cursor)
+
+
+@lists.get("/datasets")
+def show_datasets(
+    request: Request, actor: CurrentActor, read: Read, search: Search = None, cursor: Cursor = None
+) -> Response:
+    """Datasets that the reader may see."""
+    return _list(request, actor, read, hub.RepoKind.DATASET, search, cursor)
+
+
+def _list(
+    request: Request, actor: Actor, read: ReadSession, kind: hub.RepoKind, search: str | None, cursor: str | None
+) -> Response:
+    found = hub.list_repos(read, actor, kind=kind, search=search or "", cursor=cursor, limit=_PAGE)
+    return page(
+        request,
+        "repos.html",
+        actor,
+        kind=kind.value,
+        repos=found.items,
+        search=search,
+        next_cursor=found.next_cursor,
+        address=address,
+    )
+
+
+@datasets.get("")
+@models.get("")
+def show_card(request: Request, at: At, actor: OptionalActor, read: Read, services: ServicesDep) -> Response:
+    """A repo's card, with what its model is."""
+    found = at.open(read, actor)
+    card = hub.card_of(read, services.blobs, found.revision.tree_id)
+    values = found.values
+    shown = {
+        "metadata": card.metadata,
+        "warnings": card.warnings,
+        "html": render(
+            card.body,
+            link=lambda path: f"{values['base']}/blob/{found.ref}/{quote(path)}",
+            image=lambda path: f"{values['raw']}/{found.revision.commit_id}/{quote(path)}",
+        ),
+    }
+    model = model_description(services, read, found) if at.kind is hub.RepoKind.MODEL else None
+    return page(request, "card.html", actor, tab="card", card=shown, model=model, **values)
+
+
+@datasets.get("/tree/{rev}")
+@datasets.get("/tree/{rev}/{path:path}")
+@models.get("/tree/{rev}")
+@models.get("/tree/{rev}/{path:path}")
+def show_tree(request: Request, at: At, actor: OptionalActor, read: Read, rev: str, path: str = "") -> Response:
+    """A folder of a revision."""
+    found = at.open(read, actor, rev)
+    entries = hub.tree(read, found.repo, found.revision.commit_id, path.strip("/"))
+    entries.sort(key=lambda entry: (entry.type == "file", entry.path))
+    crumbs = _crumbs(found, path, "tree")
+    return page(request, "files.html", actor, tab="files", entries=entries, crumbs=crumbs, **found.values)
+
+
+@datasets.get("/blob/{rev}/{path:path}")
+@models.get("/blob/{rev}/{path:path}")
+def show_file(
+    request: Request, at: At, actor: OptionalActor, read: Read, services: ServicesDep, rev: str, path: str
+) -> Response:
+    """A file of a revision: its text or picture where it has one."""
+    found = at.open(read, actor, rev)
+    entry = hub.file(read, found.repo, found.revision.commit_id, path)
+    assert entry.sha256 is not None
+    with services.blobs.open(entry.sha256) as file:
+        text = _as_text(file.read(_SHOWN_BYTES))
+    return page(
+        request,
+        "file.html",
+        actor,
+        tab="files",
+        entry=entry,
+        text=text,
+        cut=(entry.size or 0) > _SHOWN_BYTES,
+        image=path.lower().endswith(_IMAGES),
+        crumbs=_crumbs(found, path, "blob"),
+        **found.values,
+    )
+
+
+@datasets.get("/commits/{rev}")
+@models.get("/commits/{rev}")
+def show_history(
+    request: Request, at: At, actor: OptionalActor, read: Read, rev: str, cursor: Cursor = None
+) -> Response:
+    """The revisions that led to ``rev``."""
+    found = at.open(read, actor, rev)
+    _, revisions = hub.list_revisions(read, actor, at.kind, at.name, rev=rev, cursor=cursor, limit=_PAGE)
+    values = {**found.values, "revisions": revisions.items, "next_cursor": revisions.next_cursor}
+    return page(request, "history.html", actor, tab="history", **values)
+
+
+@datasets.get("/lineage")
+@models.get("/lineage")
+def show_lineage(request: Request, at: At, actor: OptionalActor, read: Read) -> Response:
+    """What the newest revision was made from, and what was made from it."""
+    found = at.open(read, actor)
+    graph = hub.lineage(read, actor, found.revision.urn)
+    labels = {node.urn: node.label or node.kind for node in graph.nodes}
+    edges = [
+        {"source": labels[arc.source], "target": labels[arc.target], "kind": arc.kind, "job_id": arc.job_id}
+        for arc in graph.arcs
+    ]
+    return page(request, "lineage.html", actor, tab="lineage", edges=edges, **found.values)
+
+
+def _crumbs(found: RepoPage, path: str, leaf: Literal["tree", "blob"]) -> list[tuple[str, str]]:
+    """Each folder of a path with its address; the last part is shown as what it is."""
+    parts = [part for part in path.split("/") if part]
+    base = found.values["base"]
+    return [
+        (part, f"{base}/{leaf if i == len(parts) else 'tree'}/{found.ref}/{quote('/'.join(parts[:i]))}")
+        for i, part in enumerate(parts, start=1)
+    ]
+
+
+def _as_text(data: bytes) -> str | None:
+    """The beginning of a file as text, or None where it is not text (a character cut at the end is forgiven)."""
+    for end in range(len(data), max(len(data) - 4, -1), -1):
+        try:
+            text = data[:end].decode()
+        except UnicodeDecodeError:
+            continue
+        return None if "\0" in text else text
+    return None

@@ -1,0 +1,23 @@
+"""Every page, in the order in which addresses are matched."""
+
+from __future__ import annotations
+
+from fastapi import FastAPI
+from starlette.staticfiles import StaticFiles
+
+from tholos.web import datasets, deployments, home, jobs, measurements, repos, session
+from tholos.web.rendering import STATIC
+
+_DATASETS = (datasets.router, repos.datasets)
+_MODELS = (measurements.router, deployments.models, repos.models)
+
+
+def install(app: FastAPI) -> None:
+    """Adds the pages to the application, after every route that is not a page.
+
+    Models' addresses begin at the root (``/namespace/name``) and come last: they would match the others.
+    """
+    app.mount("/static", StaticFiles(directory=STATIC))
+    first = (session.router, home.router, jobs.router, deployments.router, repos.lists)
+    for router in (*first, *_DATASETS, *_MODELS):
+        app.include_router(router)
