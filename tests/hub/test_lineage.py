@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from itertools import pairwise
 
 import pytest
 from fastapi.testclient import TestClient
@@ -70,7 +71,7 @@ def test_the_graph_goes_both_ways(services: Services, ada: Actor, make: Make, jo
 
 def test_depth_bounds_the_graph(services: Services, ada: Actor, make: Make, job: Run):
     chain = [make(ada, f"m{number}")[1] for number in range(4)]
-    for older, newer in zip(chain, chain[1:], strict=False):
+    for older, newer in pairwise(chain):
         job(ada, [older], [newer])
     near = graph(services, ada, chain[0], depth=1)
     assert labels(near) == {"model ada/m0", "model ada/m1"}

@@ -11,6 +11,7 @@ from fastapi.testclient import TestClient
 
 from tholos.accounts.authorization import Actor
 from tholos.hub import service as hub
+from tholos.hub import transfers
 from tholos.hub.endpoints import router
 from tholos.hub.models import Repo, Revision
 from tholos.hub.operations import AddBytes
@@ -29,8 +30,8 @@ BODIES = {
 def addresses() -> list[tuple[str, str]]:
     """Every method and address below a repo, as the application routes them."""
     found = [
-        (method, route.path)
-        for route in router.routes
+        (method, "/api/v1/{kinds" + route.path.partition("{kinds")[2])
+        for route in (*router.routes, *transfers.router.routes)
         if isinstance(route, APIRoute) and "{name}" in route.path
         for method in sorted(route.methods)
     ]

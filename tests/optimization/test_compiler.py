@@ -206,6 +206,32 @@ def test_no_matrix_product_that_onnx_runtime_would_scale_in_float32(trained: Cal
         assert "MatMul" not in operators
 
 
+@pytest.mark.filterwarnings("ignore:Skipping features without any observed values")
+def test_a_column_that_training_saw_no_value_of_is_left_out(trained: Callable, compiled: Callable):
+    from sklearn.base import clone
+
+    from tholos.runtimes.frames import frame_of
+
+    sample = trained("penguins", "random_forest", trees=30, min_samples_leaf=3)
+    numeric = sample.batch["numeric"].copy()
+    numeric[:, 1] = np.nan
+    batch = {**sample.batch, "numeric": numeric}
+    labels = sample.original.infer(sample.batch)["label_index"]
+    pipeline = clone(sample.pipeline).fit(frame_of(sample.signature, batch), labels)
+    partial = type(sample)(pipeline, sample.signature, sample.batch)
+    report = compare(partial.original, compiled(partial), groups(pipeline, partial.signature, partial.batch))
+    assert report.max_abs_difference == 0.0
+    assert "thresholds" in {group.name for group in report.groups}
+
+
+def test_a_graph_that_one_file_cannot_hold_is_refused(trained: Callable, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr("tholos.optimization.graph.MAX_BYTES", 1000)
+    sample = trained("iris", "decision_tree")
+    with pytest.raises(NotCompilable, match="in one file") as raised:
+        compile_pipeline(sample.pipeline, sample.signature)
+    assert "smaller model" in raised.value.next
+
+
 def test_an_unknown_part_is_named(trained: Callable):
     from sklearn.naive_bayes import GaussianNB
     from sklearn.pipeline import Pipeline

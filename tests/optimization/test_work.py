@@ -31,7 +31,7 @@ from tholos.jobs.runner import JobRunner
 from tholos.kit.hardware import hardware
 from tholos.kit.services import Services
 from tholos.optimization import compiler, service
-from tholos.optimization.errors import NothingToCompile, NoTrainingData, ParityFailed, Superseded
+from tholos.optimization.errors import NothingToCompile, NoTrainingData, ParityFailed, NotTheHead
 from tholos.optimization.kinds import KINDS
 from tholos.optimization.links import softmax
 from tholos.optimization.work import compile_model
@@ -236,7 +236,7 @@ def test_a_graph_that_differs_is_not_committed(
 def test_an_older_revision_of_a_branch_that_moved_on_is_refused(bench: Workbench):
     old = bench.train("ada/moved", "decision_tree")
     head = bench.commit(MODEL, "ada/moved", hub.AddBytes("notes.txt", b"mine"))
-    with pytest.raises(Superseded) as raised:
+    with pytest.raises(NotTheHead) as raised:
         bench.compile("ada/moved", old.commit_id)
     assert raised.value.details["head"] == head.commit_id
     assert "tholos compile ada/moved" in raised.value.next

@@ -3,7 +3,7 @@
 Unprocessable (422)
   NothingToCompile · NoTrainingData · NotCompilable · ParityFailed
 Conflict (409)
-  Superseded
+  NotTheHead
 """
 
 from __future__ import annotations
@@ -37,10 +37,10 @@ class ParityFailed(Unprocessable):
     code: ClassVar[str] = "parity_failed"
 
 
-class Superseded(Conflict):
+class NotTheHead(Conflict):
     """The revision is not the head of main any more, so that nothing can be committed on top of it."""
 
-    code: ClassVar[str] = "revision_superseded"
+    code: ClassVar[str] = "revision_not_head"
 
 
 def not_compilable(what: str, *, next: str = "") -> NotCompilable:  # noqa: A002 - the wire's own word

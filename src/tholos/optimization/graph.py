@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
 import numpy as np
 
+from tholos.optimization.errors import not_compilable
+
 if TYPE_CHECKING:
     import onnx
 
@@ -17,6 +19,8 @@ OPSETS = {"": 21, "ai.onnx.ml": 5, "com.microsoft": 1}
 """The operator sets that a compiled graph may use, pinned: a newer library must not change what a graph means."""
 IR_VERSION = 10
 """The file format that belongs to these operator sets (ONNX 1.16)."""
+MAX_BYTES = 2_000_000_000
+"""What one ONNX file holds: protobuf ends at 2 GiB."""
 
 ElementType: TypeAlias = Literal["DOUBLE", "FLOAT", "INT64", "STRING", "BOOL", "UINT8"]
 Value: TypeAlias = str
@@ -114,10 +118,21 @@ class Graph:
         return self.op("Squeeze", values, self.constant([1], np.int64))
 
     def model(self, metadata: Mapping[str, str]) -> onnx.ModelProto:
-        """Close the graph: a checked model of the pinned operator sets that carries *metadata*."""
+        """Close the graph: a checked model of the pinned operator sets that carries *metadata*.
+
+        Raises:
+            NotCompilable: the graph is larger than one file can be.
+
+        """
         import onnx
         from onnx import helper
 
+        size = sum(part.ByteSize() for part in (*self._nodes, *self._initializers))
+        if size > MAX_BYTES:
+            raise not_compilable(
+                f"a way to keep a graph of {size:,} bytes in one file",
+                next="Train a smaller model, for example with fewer trees or more rows per leaf.",
+            )
         graph = helper.make_graph(self._nodes, "tholos", self._inputs, self._outputs, initializer=self._initializers)
         model = helper.make_model(
             graph,

@@ -55,8 +55,8 @@ def source_of(read: ReadSession, blobs: BlobStore, repo: hub.Repo, revision: hub
             next="Train a model into the repo first: `tholos train`.",
         )
     model = ModelDescription.from_bytes(blobs.path(files[MODEL_JSON].sha256 or "").read_bytes())
-    originals = [artifact.file for artifact in model.artifacts if artifact.format == ORIGINAL]
-    if not any(file in files for file in originals):
+    original = next((artifact.file for artifact in model.artifacts if artifact.format == ORIGINAL), None)
+    if original not in files:
         raise NothingToCompile(
             f"The model in {where} has no scikit-learn pipeline ({ORIGINAL}) that could be compiled.",
             next="Compile a model that was trained here; one that is ONNX already needs no compiling.",

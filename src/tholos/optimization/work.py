@@ -20,7 +20,7 @@ from tholos.kit.hardware import hardware
 from tholos.optimization import parity
 from tholos.optimization.cases import REAL_ROWS, groups
 from tholos.optimization.compiler import compile_pipeline
-from tholos.optimization.errors import NoTrainingData, Superseded
+from tholos.optimization.errors import NoTrainingData, NotTheHead
 from tholos.optimization.latency import Latency, measure
 from tholos.optimization.service import Request
 from tholos.optimization.source import COMPILED, ORIGINAL, Source, source_of
@@ -41,7 +41,7 @@ def compile_model(ctx: JobContext) -> Publish:
     The child adds `model.onnx` and `parity.json`, serves the graph, and keeps the original pipeline. A revision that is
     compiled already is the answer itself.
 
-    Raises NothingToCompile, NotCompilable, ParityFailed, NoTrainingData, Superseded, RepoNotFound (the model's or the
+    Raises NothingToCompile, NotCompilable, ParityFailed, NoTrainingData, NotTheHead, RepoNotFound (the model's or the
     data's), BrokenModel, UntrustedTypes.
     """
     request = Request(**ctx.payload)
@@ -94,7 +94,7 @@ def _source(ctx: JobContext, request: Request) -> tuple[Source, Source | None]:
             child = source_of(read, ctx.blobs, repo, head)
             if child.is_compiled and child.model.artifact(ORIGINAL) == source.model.artifact(ORIGINAL):
                 return source, child
-    raise Superseded(
+    raise NotTheHead(
         f"{source.label} is not the head of main any more, so that nothing can be committed on top of it.",
         next=f"Compile the head: `tholos compile {repo.full_name}`; or point main at this revision first.",
         head=head.commit_id,

@@ -14,6 +14,7 @@ from tholos.runtimes.errors import BrokenModel, ModelFileMissing, UntrustedTypes
 from tholos.runtimes.frames import frame_of
 from tholos.runtimes.model import ModelDescription
 from tholos.runtimes.pickles import is_pickle, refuse
+from tholos.runtimes.soundness import check_sound
 from tholos.runtimes.threads import threads_for
 from tholos.runtimes.trusted import LOADERS, TYPES
 from tholos.tasks.signature import Batch, Outputs, Signature
@@ -92,7 +93,7 @@ def load_pipeline(path: Path) -> Any:
     """Rebuild a pipeline from a skops file, after every type in it was found on the list.
 
     Raises:
-        BrokenModel: the file is not a skops file, or damaged.
+        BrokenModel: the file is not a skops file, or damaged, or leads compiled code astray.
         UntrustedTypes: it holds types that are not on the list; the error names them.
         PickleRefused: it is a pickle.
 
@@ -101,10 +102,12 @@ def load_pipeline(path: Path) -> Any:
 
     _check_types(path)
     try:
-        return skops.io.load(path, trusted=sorted(TYPES))
+        pipeline = skops.io.load(path, trusted=sorted(TYPES))
     except Exception as error:
         # skops and the constructors behind it raise whatever a damaged state makes them trip over.
         raise BrokenModel(f"{path.name} cannot be read: {type(error).__name__}: {error}.", next=NEXT) from error
+    check_sound(pipeline)
+    return pipeline
 
 
 def _check_types(path: Path) -> None:

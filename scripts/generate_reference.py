@@ -1,0 +1,129 @@
+"""Writes the reference pages that are made from the code: settings, REST, algorithms.
+
+    python scripts/generate_reference.py
+
+``tests/docs/test_reference.py`` fails when a page lags behind the code.
+"""
+
+from __future__ import annotations
+
+import tempfile
+from pathlib import Path
+from typing import Any
+
+from tholos.app import create_app
+from tholos.kit.blobs import LocalBlobStore
+from tholos.kit.database import Database
+from tholos.kit.services import Services
+from tholos.kit.settings import Settings
+from tholos.training.catalogue import catalogue
+
+REFERENCE = Path(__file__).parent.parent / "docs" / "reference"
+_METHODS = ("get", "post", "put", "patch", "delete")
+
+
+def pages() -> dict[str, str]:
+    """Every generated page by file name."""
+    return {"settings.md": settings_page(), "rest.md": rest_page(), "algorithms.md": algorithms_page()}
+
+
+def settings_page() -> str:
+    """The settings, with default and meaning."""
+    lines = [
+        "# Settings",
+        "",
+        "Each is an environment variable; `tholos config` prints them with their present values. Read once, at the start.",
+        "",
+        "| variable | default | meaning |",
+        "|---|---|---|",
+    ]
+    for name, field in Settings.model_fields.items():
+        default = "`~/.tholos`" if name == "home" else f"`{field.default}`" if field.default != "" else "(empty)"
+        lines.append(f"| `THOLOS_{name.upper()}` | {default} | {field.description} |")
+    return "\n".join([*lines, ""])
+
+
+def rest_page() -> str:
+    """Every address of the REST API."""
+    lines = [
+        "# REST API",
+        "",
+        "The same document, to try out: `/api/docs` on a running server; for programs: `/api/openapi.json`.",
+        "",
+        'Send `Authorization: Bearer <token>`. Lists answer `{"items": […], "next_cursor": …}`; pass the cursor on as',
+        '`?cursor=`. Every error has one shape: `{"error": {"code", "message", "next", "details"}, "request_id"}`.',
+        "",
+        "## Predictions",
+        "",
+        "### `POST /predict/{namespace}/{deployment}`",
+        "",
+        '`{"input": …}`, or an image as the raw body with its `Content-Type`. See [deploy and predict](../deploy.md).',
+    ]
+    document = _openapi()
+    by_tag: dict[str, list[str]] = {}
+    for path, operations in document["paths"].items():
+        for method in _METHODS:
+            if operation := operations.get(method):
+                tag = (operation.get("tags") or ["other"])[0]
+                by_tag.setdefault(tag, []).extend(_operation(document, method, path, operation))
+    for tag, described in by_tag.items():
+        lines += ["", f"## {tag.capitalize()}", *described]
+    return "\n".join([*lines, ""])
+
+
+def _operation(document: dict[str, Any], method: str, path: str, operation: dict[str, Any]) -> list[str]:
+    lines = ["", f"### `{method.upper()} {path}`", "", (operation.get("description") or operation["summary"]).strip()]
+    query = [f"`{item['name']}`" for item in operation.get("parameters", []) if item["in"] == "query"]
+    if query:
+        lines += ["", f"Query: {', '.join(query)}."]
+    body = operation.get("requestBody", {}).get("content", {}).get("application/json", {}).get("schema", {})
+    if name := body.get("$ref", "").rpartition("/")[2]:
+        schema = document["components"]["schemas"][name]
+        required = set(schema.get("required", []))
+        fields = [f"`{field}`{'' if field in required else '?'}" for field in schema.get("properties", {})]
+        lines += ["", f"Body: {', '.join(fields)}."]
+    codes = [
+        line
+        for status, answer in operation.get("responses", {}).items()
+        if status.startswith(("4", "5"))
+        for line in answer.get("description", "").split("\n\n")
+        if line.startswith("`")
+    ]
+    if codes:
+        lines += ["", "Errors: " + " ".join(codes)]
+    return lines
+
+
+def _openapi() -> dict[str, Any]:
+    with tempfile.TemporaryDirectory() as folder:
+        settings = Settings(home=Path(folder))
+        services = Services(settings, Database(settings.resolved_database_url), LocalBlobStore(settings.blobs_dir))
+        document: dict[str, Any] = create_app(services).openapi()
+        services.database.close()
+    return document
+
+
+def algorithms_page() -> str:
+    """The training catalogue with every parameter and its bounds."""
+    lines = [
+        "# Algorithms",
+        "",
+        "`tholos algorithms` lists them, `--json` for programs; `GET /api/v1/algorithms` is the same. Every parameter has a",
+        "default, and bounds beyond which a training is refused.",
+    ]
+    for algorithm in catalogue().values():
+        lines += ["", f"## {algorithm.title} (`{algorithm.name}`)", "", algorithm.summary, ""]
+        lines += [f"Tasks: {', '.join(algorithm.tasks)}. {algorithm.citation}", ""]
+        lines += ["| parameter | type | default | bounds | meaning |", "|---|---|---|---|---|"]
+        for parameter in algorithm.parameters:
+            lines.append(
+                f"| `{parameter.name}` | {parameter.type} | `{parameter.default}` | {parameter.allowed} | {parameter.doc} |"
+            )
+    return "\n".join([*lines, ""])
+
+
+if __name__ == "__main__":
+    REFERENCE.mkdir(parents=True, exist_ok=True)
+    for name, text in pages().items():
+        (REFERENCE / name).write_text(text, encoding="utf-8")
+        print(f"wrote docs/reference/{name}")

@@ -1,0 +1,60 @@
+"""The HTTP application, put together in one place."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from importlib.metadata import version
+
+from fastapi import FastAPI
+
+from tholos.accounts import endpoints as accounts
+from tholos.data import endpoints as data
+from tholos.evaluation import endpoints as evaluation
+from tholos.gateway.gateway import Gateway
+from tholos.gateway.routes import routes as gateway_routes
+from tholos.hub import endpoints as hub
+from tholos.jobs import endpoints as jobs
+from tholos.kit.http import BodyLimit, RequestIdentity, install_errors
+from tholos.kit.services import Services
+from tholos.optimization import endpoints as optimization
+from tholos.serving import endpoints as serving
+from tholos.training import endpoints as training
+from tholos.web import routes as web
+from tholos.web.failures import error_page
+
+ROOMS = (accounts, jobs, hub, data, training, optimization, evaluation, serving)
+
+
+def create_app(services: Services) -> FastAPI:
+    """The whole application over ``services``; one per gateway process."""
+    gateway = Gateway(services)
+
+    @asynccontextmanager
+    async def lifespan(_app: FastAPI) -> AsyncIterator[None]:
+        async with gateway.running():
+            yield
+
+    app = FastAPI(
+        title="Tholos",
+        version=version("tholos"),
+        docs_url="/api/docs",
+        redoc_url=None,
+        openapi_url="/api/openapi.json",
+        lifespan=lifespan,
+    )
+    app.state.services = services
+    app.state.gateway = gateway
+    app.router.routes.extend(gateway_routes(gateway, services.settings.max_predict_bytes))
+    for room in ROOMS:
+        app.include_router(room.router)
+    web.install(app)
+    install_errors(app, error_page)
+    app.add_middleware(BodyLimit, max_bytes=services.settings.max_request_bytes, exempt=_counts_for_itself)
+    app.add_middleware(RequestIdentity)
+    return app
+
+
+def _counts_for_itself(path: str) -> bool:
+    """Uploads, commits and predictions have limits of their own."""
+    return path.startswith("/predict/") or "/blobs/" in path or path.endswith("/commits")
