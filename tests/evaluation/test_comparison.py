@@ -1,3 +1,6 @@
+import subprocess
+import sys
+
 import pytest
 
 from tholos.evaluation.comparison import compare
@@ -76,3 +79,22 @@ def test_what_cannot_be_compared_says_why(garden):
     with pytest.raises(NotEvaluated, match=r"ada/fresh@[0-9a-f]{10} has not been evaluated") as refused:
         compare(services.database, services.blobs, garden.ada, "ada/kinds", "ada/fresh")
     assert "tholos evaluate ada/fresh@" in refused.value.next
+
+
+def test_a_server_compares_without_the_libraries_of_training(garden):
+    question = f"""
+import sys
+from pathlib import Path
+from tholos.accounts import service as accounts
+from tholos.evaluation.comparison import compare
+from tholos.kit.blobs import LocalBlobStore
+from tholos.kit.database import Database
+home = Path({str(garden.services.settings.home)!r})
+database = Database(f"sqlite:///{{home / 'tholos.db'}}")
+with database.read() as read:
+    ada = accounts.authenticate(read, {garden.ada_token!r})
+assert compare(database, LocalBlobStore(home / "blobs"), ada, "ada/stumps", "ada/kinds").same_data
+print(*sorted({{"pandas", "scipy", "sklearn", "vl_convert", "torch"}} & set(sys.modules)))
+"""
+    found = subprocess.run([sys.executable, "-c", question], check=True, capture_output=True, text=True)
+    assert found.stdout.strip() == ""

@@ -115,7 +115,7 @@ async def test_a_first_revision_that_does_not_load_is_told_at_once(front):
     error = answer.json()["error"]
     assert (answer.status_code, error["code"]) == (503, "deployment_failed")
     assert answer.headers["retry-after"]
-    assert "not an ONNX file" in front.look().status.error
+    assert "not an ONNX file" in (await front.until(lambda view: view.status.state == "failed")).status.error
 
 
 @pytest.mark.parametrize("database_kind", ["sqlite"])

@@ -5,10 +5,12 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from typing import Any
 
 import pytest
 import uvicorn
+from fastapi import FastAPI
 from fastapi.testclient import TestClient
 
 from tholos.accounts.authorization import Actor
@@ -58,11 +60,24 @@ def _logs() -> None:
     configure_logs("ERROR")
 
 
+@pytest.fixture(scope="session")
+def made_apps() -> list[FastAPI]:
+    """Building the application takes longer than most tests, so it is built once and given new services."""
+    return []
+
+
 @pytest.fixture
-def anyone(services: Services) -> Iterator[TestClient]:
+def app(services: Services, made_apps: list[FastAPI]) -> FastAPI:
+    if not made_apps:
+        made_apps.append(create_app(services))
+    made_apps[0].state.services = services
+    return made_apps[0]
+
+
+@pytest.fixture
+def anyone(app: FastAPI) -> TestClient:
     """The application, asked by nobody in particular."""
-    with TestClient(create_app(services), raise_server_exceptions=False) as asker:
-        yield asker
+    return TestClient(app, raise_server_exceptions=False)
 
 
 @pytest.fixture
@@ -75,15 +90,26 @@ def as_bob(anyone: TestClient, bob_token: str) -> TestClient:
     return _signed_in(anyone, bob_token)
 
 
+@pytest.fixture
+def as_ada_with(app: FastAPI, services: Services, ada_token: str) -> Callable[..., TestClient]:
+    """Ada, on a server with other settings: `as_ada_with(max_blob_bytes=10)`."""
+
+    def run(**changes: Any) -> TestClient:
+        app.state.services = replace(services, settings=services.settings.model_copy(update=changes))
+        return TestClient(app, headers={"authorization": f"Bearer {ada_token}"})
+
+    return run
+
+
 def _signed_in(client: TestClient, token: str) -> TestClient:
     return TestClient(client.app, raise_server_exceptions=False, headers={"authorization": f"Bearer {token}"})
 
 
 @pytest.fixture
-def live(services: Services) -> Iterator[int]:
+def live(app: FastAPI) -> Iterator[int]:
     """The port of a real server: for what only sockets can do."""
     server = uvicorn.Server(
-        uvicorn.Config(create_app(services), port=0, log_level="warning", lifespan="off", timeout_graceful_shutdown=5)
+        uvicorn.Config(app, port=0, log_level="warning", lifespan="off", timeout_graceful_shutdown=5)
     )
     thread = threading.Thread(target=server.run)
     thread.start()

@@ -10,10 +10,6 @@ from collections.abc import Callable
 import pytest
 from fastapi.testclient import TestClient
 
-from tholos.app import create_app
-from tholos.hub.models import Repo
-from tholos.kit.services import Services
-
 COMMITS = "/api/v1/models/ada/penguins/commits"
 pytestmark = pytest.mark.usefixtures("repo")
 
@@ -85,11 +81,8 @@ def test_malformed_commits_are_refused(as_ada: TestClient, body: object):
 
 
 @pytest.mark.parametrize("database_kind", ["sqlite"])
-def test_the_body_of_a_commit_is_bounded(services: Services, repo: Repo, ada_token: str):
-    small = services.settings.model_copy(update={"max_commit_bytes": 10_000, "max_commit_operations": 3})
-    client = TestClient(
-        create_app(Services(small, services.database, services.blobs)), headers={"authorization": f"Bearer {ada_token}"}
-    )
+def test_a_commit_is_bounded(as_ada_with: Callable[..., TestClient]):
+    client = as_ada_with(max_commit_bytes=10_000, max_commit_operations=3)
     answer = client.post(COMMITS, json={"message": "x", "operations": [add("a", b"1" * 20_000)]})
     assert (answer.status_code, answer.json()["error"]["code"]) == (413, "commit_too_large")
     answer = client.post(COMMITS, json={"message": "x", "operations": [add(f"{n}", b"1") for n in range(4)]})

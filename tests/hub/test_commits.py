@@ -75,6 +75,7 @@ def test_everything_can_be_deleted(commit: Commit, files: Files, services: Servi
     assert files() == {"again": b"2"}
 
 
+@pytest.mark.parametrize("database_kind", ["sqlite"])
 @pytest.mark.parametrize(
     ("path", "data", "lfs"),
     [
@@ -109,6 +110,7 @@ def test_new_rules_in_gitattributes_count_at_once(services: Services, repo: Repo
     assert not entry(services, repo, "w.safetensors").lfs
 
 
+@pytest.mark.parametrize("database_kind", ["sqlite"])
 @pytest.mark.parametrize("data", [b"*.x filter=lfs\0", b"\xff", b"#" * 3000, b"# comment\n" * 20_000])
 def test_bad_gitattributes_are_refused(commit: Commit, data: bytes):
     with pytest.raises(errors.InvalidAttributes):
@@ -154,6 +156,7 @@ def test_an_lfs_pointer_stands_for_the_content_that_the_repo_has(services: Servi
     assert (found.sha256, found.size, found.lfs) == (blob.sha256, blob.size, True)
 
 
+@pytest.mark.parametrize("database_kind", ["sqlite"])
 @pytest.mark.parametrize(
     "pointer", [Pointer("0" * 64, 3), Pointer(hashlib.sha256(b"mine\0").hexdigest(), 4_000_000)], ids=["gone", "size"]
 )
@@ -163,6 +166,7 @@ def test_an_lfs_pointer_to_nothing_is_refused(services: Services, repo: Repo, co
         commit(AddBytes("weights.bin", pointer.encode()))
 
 
+@pytest.mark.parametrize("database_kind", ["sqlite"])
 @pytest.mark.parametrize(
     ("operations", "error"),
     [
@@ -194,6 +198,7 @@ def test_a_name_may_change_its_case_in_one_commit(commit: Commit, files: Files):
     assert files() == {"README.md": b"2"}
 
 
+@pytest.mark.parametrize("database_kind", ["sqlite"])
 @pytest.mark.parametrize("message", ["", " \n ", "x" * 10_001, "a\0b", "\ud800"])
 def test_bad_messages_are_refused(commit: Commit, message: str):
     with pytest.raises(errors.InvalidCommit):
@@ -344,11 +349,11 @@ def test_a_commit_is_audited_and_announced_in_its_transaction(services: Services
 
 
 def test_many_files_land_at_once(commit: Commit, files: Files, services: Services, repo: Repo):
-    commit(*[AddBytes(f"{number % 7}/{number}.txt", str(number).encode()) for number in range(1200)])
+    commit(*[AddBytes(f"{number % 7}/{number}.txt", str(number).encode()) for number in range(700)])
     with services.database.read() as read:
-        assert len(hub.tree(read, repo, "main", recursive=True)) == 1200 + 7 + 1
+        assert len(hub.tree(read, repo, "main", recursive=True)) == 700 + 7 + 1
     commit(*[Delete(f"{number}") for number in range(1, 7)])
-    assert len(files()) == 172
+    assert len(files()) == 100
 
 
 def test_a_colliding_git_id_is_refused(services: Services, repo: Repo, commit: Commit):

@@ -12,7 +12,6 @@ import pytest
 from fastapi.testclient import TestClient
 
 from tholos.accounts.authorization import Actor
-from tholos.app import create_app
 from tholos.hub import repository
 from tholos.hub import service as hub
 from tholos.hub.models import Repo
@@ -90,24 +89,21 @@ def test_a_name_that_is_no_sha256_is_refused(services: Services, as_ada: TestCli
 
 
 @pytest.mark.parametrize("announced", [True, False])
-def test_an_upload_over_the_limit_is_refused(services: Services, ada_token: str, before: set[str], announced: bool):
-    small = Services(
-        services.settings.model_copy(update={"max_blob_bytes": 100_000}), services.database, services.blobs
-    )
-    client = TestClient(create_app(small), headers={"authorization": f"Bearer {ada_token}"})
+def test_an_upload_over_the_limit_is_refused(
+    services: Services, as_ada_with: Callable[..., TestClient], before: set[str], announced: bool
+):
     data = os.urandom(300_000)
+    client = as_ada_with(max_blob_bytes=100_000)
     answer = client.put(f"{BLOBS}/{sha(data)}", content=data if announced else in_pieces(data))
     assert (answer.status_code, answer.json()["error"]["code"]) == (413, "blob_too_large")
     assert stored(services) == before
     assert unfinished(services) == []
 
 
-def test_an_upload_that_the_disk_cannot_hold_is_refused_at_once(services: Services, ada_token: str, before: set[str]):
-    full = Services(
-        services.settings.model_copy(update={"disk_reserve_bytes": 1 << 60}), services.database, services.blobs
-    )
-    client = TestClient(create_app(full), headers={"authorization": f"Bearer {ada_token}"})
-    answer = client.put(f"{BLOBS}/{sha(b'x')}", content=b"x")
+def test_an_upload_that_the_disk_cannot_hold_is_refused_at_once(
+    services: Services, as_ada_with: Callable[..., TestClient], before: set[str]
+):
+    answer = as_ada_with(disk_reserve_bytes=1 << 60).put(f"{BLOBS}/{sha(b'x')}", content=b"x")
     assert (answer.status_code, answer.json()["error"]["code"]) == (507, "disk_low")
     assert stored(services) == before
 

@@ -97,12 +97,14 @@ def test_the_log_of_each_attempt_is_kept_and_has_a_limit_of_its_own(tmp_path: Pa
     path = tmp_path / "log.txt"
     for attempt in (1, 2):
         log = AttemptLog(path, f"attempt {attempt}", 1000)
-        log.file.write(b"a" * 1500)
+        log.file.write(b"a" * 1000 + b"b" * 300_000)
         log.trim()
+        assert path.stat().st_size < attempt * 100_000
         log.file.write(b"the last words\n")
+        log.trim()
         log.close()
     cut = "\n[… the log reached its limit of 1,000 bytes here; what follows is the end of it …]\n"
-    one = "a" * 1000 + cut + "the last words\n"
+    one = "a" * 1000 + cut + "b" * ((64 << 10) - 15) + "the last words\n"
     assert path.read_text() == f"--- attempt 1\n{one}--- attempt 2\n{one}"
 
 

@@ -8,9 +8,11 @@ import subprocess
 from collections.abc import Callable
 from pathlib import Path
 
+import psycopg
 import pytest
 import work_samples as samples
 from jobs_harness import Queue, RunningRunner, alive, until
+from sqlalchemy import make_url
 
 from tholos.jobs.models import Job, JobState
 
@@ -92,15 +94,40 @@ async def test_two_runners_never_run_a_job_twice(queue: Queue, runner_process: R
         assert (job.state, job.fence, queue.effects(job_id)) == (JobState.SUCCEEDED, 1, 1)
 
 
+@pytest.mark.parametrize("database_kind", ["postgresql"])
+async def test_a_job_lives_through_a_database_that_goes_away(
+    queue: Queue, start_runner: StartRunner, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+):
+    pid_file, go_on = tmp_path / "pid", tmp_path / "go_on"
+    job_id = queue.enqueue(samples.HANG, pid_file=str(pid_file), go_on=str(go_on))
+    start_runner(job_lease_s=60.0)
+    await queue.until_working(job_id, pid_file)
+    url = make_url(queue.settings.database_url)
+    with psycopg.connect(host=str(url.query["host"]), user="postgres", autocommit=True) as admin:
+        admin.execute(f"ALTER DATABASE {url.database} ALLOW_CONNECTIONS false".encode())
+        admin.execute("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = %s", [url.database])
+        told: list[str] = []
+
+        def noticed() -> bool:
+            told.append(capsys.readouterr().out)
+            return "the job runner cannot reach the database" in "".join(told)
+
+        await until(noticed)
+        admin.execute(f"ALTER DATABASE {url.database} ALLOW_CONNECTIONS true".encode())
+    go_on.touch()
+    job = await queue.until_ended(job_id)
+    assert (job.state, job.attempt, queue.effects(job_id)) == (JobState.SUCCEEDED, 1, 1)
+
+
 @pytest.mark.long
 async def test_a_storm_of_kills_loses_nothing_and_doubles_nothing(queue: Queue, runner_process: RunnerProcess):
-    job_ids = [queue.enqueue(samples.EFFECT, seconds=0.3) for _ in range(24)]
+    job_ids = [queue.enqueue(samples.EFFECT, seconds=0.3) for _ in range(12)]
     with queue.database.write() as write:  # many deaths are to be survived here
         for job_id in job_ids:
             job = write.get(Job, job_id)
             assert job is not None
             job.max_attempts = 100
-    for round_number in range(8):
+    for round_number in range(4):
         runner = runner_process(f"node {round_number % 2}", job_lease_s=1.0)
         ended = queue.ended()
         await until(lambda ended=ended: queue.ended() > ended)

@@ -122,12 +122,22 @@ async def test_work_that_dies_is_tried_again_up_to_its_limit(queue: Queue, start
 
 
 async def test_publishing_happens_wholly_or_not_at_all(queue: Queue, start_runner: StartRunner):
-    killed, failed = queue.enqueue(samples.HALF_EFFECT, how="kill"), queue.enqueue(samples.HALF_EFFECT, how="raise")
+    killed, failed = queue.enqueue(samples.HALF_EFFECT, how="SIGKILL"), queue.enqueue(samples.HALF_EFFECT, how="raise")
     start_runner()
     job = await queue.until_ended(killed)
     assert (job.state, job.attempt, queue.effects(killed)) == (JobState.SUCCEEDED, 2, 1)
     job = await queue.until_ended(failed)
     assert (job.state, job.attempt, queue.effects(failed)) == (JobState.FAILED, 1, 0)
+
+
+async def test_a_child_that_stalls_while_it_publishes_does_not_stall_the_platform(
+    queue: Queue, start_runner: StartRunner
+):
+    job_id = queue.enqueue(samples.HALF_EFFECT, how="SIGSTOP")  # and so keeps the writer lock, or its row's
+    start_runner(job_lease_s=1.5)
+    await until(lambda: queue.get(job_id).attempt == 2)
+    job = await queue.until_ended(job_id)
+    assert (job.state, job.attempt, queue.effects(job_id)) == (JobState.SUCCEEDED, 2, 1)
 
 
 async def test_a_running_job_is_cancelled(queue: Queue, start_runner: StartRunner, tmp_path: Path):

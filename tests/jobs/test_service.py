@@ -11,7 +11,7 @@ from tholos.accounts.errors import AccountNotFound, MissingScope
 from tholos.accounts.repository import audit_entries
 from tholos.jobs import lifecycle, repository, service
 from tholos.jobs.errors import JobEnded, JobNotFound, JobNotRetryable, PayloadInvalid
-from tholos.jobs.lineage import Edge, Link, downstream, upstream
+from tholos.jobs.lineage import Edge, Link, downstream, forget_links, record_link, upstream
 from tholos.jobs.models import Job, JobState
 from tholos.jobs.repository import Claim, Usage
 from tholos.kit.database import Database
@@ -163,6 +163,19 @@ def test_lineage_is_followed_both_ways(queue: Queue, ada: Actor):
         assert downstream(read, [MODEL]) == [turned]
         assert upstream(read, [DATA]) == downstream(read, [COMPILED]) == upstream(read, []) == []
         assert len(service.get(read, ada, train.id).edges) == 2
+
+
+def test_what_came_about_without_a_job_is_in_the_lineage_too(queue: Queue, ada: Actor):
+    model, deployment = Edge(MODEL, "serving.deploy", "model"), Edge("dep:dep_1", "serving.deploy", "deployment")
+    with queue.database.write() as write:
+        for _ in range(2):
+            record_link(write, model, deployment, kind="serving.deploy", owner_id=ada.account_id)
+    link = Link(model, deployment, None, "serving.deploy", ada.account_id)
+    with queue.database.read() as read:
+        assert upstream(read, [deployment.urn]) == downstream(read, [MODEL]) == [link]
+    with queue.database.write() as write:
+        forget_links(write, deployment.urn)
+        assert downstream(write, [MODEL]) == []
 
 
 def test_a_job_cannot_be_read_past_its_owner_and_edges_by_accident(queue: Queue):

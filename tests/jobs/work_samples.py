@@ -150,13 +150,13 @@ def effect(ctx: JobContext) -> Publish:
 
 
 def half_effect(ctx: JobContext) -> Publish:
-    """Writes, and then dies or fails inside the publishing transaction."""
+    """Writes, and then dies, stalls or fails inside the publishing transaction."""
 
     def publish(write: WriteSession) -> dict[str, Any]:
         _publish_effect(ctx)(write)
         write.flush()
-        if ctx.attempt == 1 and ctx.payload["how"] == "kill":
-            os.kill(os.getpid(), signal.SIGKILL)
+        if ctx.attempt == 1 and ctx.payload["how"] in ("SIGKILL", "SIGSTOP"):
+            os.kill(os.getpid(), signal.Signals[ctx.payload["how"]])
         if ctx.payload["how"] == "raise":
             raise TooFewRows(next="Add rows.")
         return {}

@@ -31,7 +31,7 @@ from tholos.jobs.runner import JobRunner
 from tholos.kit.hardware import hardware
 from tholos.kit.services import Services
 from tholos.optimization import compiler, service
-from tholos.optimization.errors import NothingToCompile, NoTrainingData, ParityFailed, NotTheHead
+from tholos.optimization.errors import NothingToCompile, NoTrainingData, NotTheHead, ParityFailed
 from tholos.optimization.kinds import KINDS
 from tholos.optimization.links import softmax
 from tholos.optimization.work import compile_model

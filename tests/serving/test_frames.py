@@ -88,6 +88,7 @@ def test_big_endian_and_strided_arrays_arrive_by_value():
     assert back.dtype.str == "<f8"
 
 
+@settings(max_examples=30)
 @given(st.lists(st.tuples(MESSAGES, TENSORS), max_size=4))
 async def test_a_stream_gives_every_frame_then_its_end(sent):
     frames = await read_all(b"".join(wire(Frame(message, tensors)) for message, tensors in sent))

@@ -11,7 +11,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import pytest
-from model_samples import ROW, onnx_files, signature, skops_files, write_folder
+from model_samples import ROW, onnx_files, signature, write_folder
 
 from tholos.runtimes import load
 from tholos.runtimes.errors import BrokenModel
@@ -46,14 +46,13 @@ def threads():
         yield pool
 
 
-@pytest.mark.parametrize("files", [onnx_files, skops_files], ids=["onnx", "skops"])
-async def test_a_process_answers_what_the_model_answers_in_this_one(files, start_replica, tmp_path):
-    child = await start_replica(files())
+async def test_a_process_answers_what_the_model_answers_in_this_one(start_replica, tmp_path):
+    child = await start_replica(onnx_files())
     assert child.status.ready
     assert child.status.batch_rows == 32
     replica = ProcessReplica(child.socket)
     await replica.load()
-    here = load(write_folder(tmp_path / "here", files())).infer(rows(7))
+    here = load(write_folder(tmp_path / "here", onnx_files())).infer(rows(7))
     there = await replica.infer(rows(7))
     assert decode(SIGNATURE, there) == decode(SIGNATURE, here)
     await replica.close()

@@ -3,7 +3,7 @@ from __future__ import annotations
 from datetime import timedelta
 
 import pytest
-from model_samples import description, onnx_files, publish, skops_files
+from model_samples import description, onnx_files, publish
 from sqlalchemy import select, update
 
 from tholos.accounts.authorization import ANONYMOUS
@@ -55,6 +55,12 @@ def test_a_deployment_takes_the_models_name_is_private_and_starts(services, ada,
     assert view.current.place == "inline"
     assert (view.status.state, view.serving, view.previous) == ("starting", None, None)
     assert [item["path"] for item in view.current.files] == [".gitattributes", "model.json", "model.onnx"]
+
+
+def test_a_name_that_no_database_could_hold_is_simply_not_there(services, ada):
+    for name in ("ada/pen\0guins", "ada\0/penguins", ""):
+        with pytest.raises(DeploymentNotFound):
+            get(services, ada, name)
 
 
 def test_switching_rolling_back_and_forth_each_make_a_version(services, ada, deploy):
@@ -194,7 +200,7 @@ def test_homes(services, ada, deploy):
     publish(services, ada, onnx_files())
     assert deploy(ada, home="auto").current.place == "inline"
     assert deploy(ada, home="process").current.place == "process"
-    publish(services, ada, skops_files())
+    publish(services, ada, {"model.json": description(("a", "b"), "skops"), "model.skops": b"never loaded here"})
     assert deploy(ada, home="auto").current.place == "process"
 
 

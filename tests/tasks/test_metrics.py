@@ -34,7 +34,7 @@ def classified(seed, rows, classes, *, coarse=False):
     )
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=30, deadline=None)
 @given(seed=st.integers(0, 10_000), rows=st.integers(1, 80), classes=st.integers(2, 4))
 def test_figures_of_counts_agree_with_scikit_learn(seed, rows, classes):
     outcomes = classified(seed, rows, classes)
@@ -53,7 +53,7 @@ def test_figures_of_counts_agree_with_scikit_learn(seed, rows, classes):
     assert got == pytest.approx(expected, abs=1e-12)
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=30, deadline=None)
 @given(seed=st.integers(0, 10_000), rows=st.integers(12, 80), classes=st.integers(2, 4), coarse=st.booleans())
 def test_figures_of_probabilities_agree_with_scikit_learn(seed, rows, classes, coarse):
     outcomes = classified(seed, rows, classes, coarse=coarse)
@@ -76,7 +76,7 @@ def test_a_certain_and_wrong_answer_costs_a_finite_log_loss():
     assert score(CLASS["log_loss"], outcomes).value == pytest.approx(expected)
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=30, deadline=None)
 @given(
     pairs=st.lists(
         st.tuples(st.floats(-1e6, 1e6, width=32), st.floats(-1e6, 1e6, width=32)), min_size=2, max_size=60

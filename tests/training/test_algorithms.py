@@ -39,7 +39,7 @@ CASES = [
     ("mlp", {}, diabetes, "target", 0.2),
     ("decision_tree", {}, digits, "label", 0.5),
     ("random_forest", {"trees": 30}, digits, "label", 0.85),
-    ("gradient_boosting", {"iterations": 15}, digits, "label", 0.6),
+    ("gradient_boosting", {"iterations": 8}, digits, "label", 0.6),
     ("logistic_regression", {}, digits, "label", 0.85),
     ("svm", {"C": 10.0}, digits, "label", 0.9),
     ("mlp", {}, digits, "label", 0.8),

@@ -14,7 +14,7 @@ from tholos.training.trainer import Recorded, train
 
 def test_auto_returns_a_leaderboard_and_a_replay_repeats_it_bit_for_bit():
     told, series = [], []
-    request = TrainingRequest(target="species", budget_s=4.0, seed=3)
+    request = TrainingRequest(target="species", budget_s=1.5, seed=3)
     first = train(
         penguins(),
         request,

@@ -40,7 +40,7 @@ def diabetes() -> pa.Table:
 
 
 @cache
-def digits(rows: int = 400) -> pa.Table:
+def digits(rows: int = 300) -> pa.Table:
     """Grey 8x8 images as PNG files, integer label 0..9."""
     from sklearn.datasets import load_digits
 

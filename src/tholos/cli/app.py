@@ -122,19 +122,24 @@ def root() -> typer.Typer:
     return app
 
 
+def _print_version(wanted: bool) -> None:
+    if wanted:
+        from tholos import __version__
+
+        typer.echo(f"tholos {__version__}")
+        raise typer.Exit
+
+
 def _root(
     ctx: typer.Context,
     url: Annotated[str | None, typer.Option(help="The server's URL.", envvar="THOLOS_URL", show_envvar=True)] = None,
     token: Annotated[
         str | None, typer.Option(help="The API key to show it.", envvar="THOLOS_TOKEN", show_envvar=True)
     ] = None,
-    version: Annotated[bool, typer.Option("--version", help="Print the version and exit.", is_eager=True)] = False,
+    _version: Annotated[
+        bool, typer.Option("--version", help="Print the version and exit.", is_eager=True, callback=_print_version)
+    ] = False,
 ) -> None:
-    if version:
-        from tholos import __version__
-
-        typer.echo(f"tholos {__version__}")
-        raise typer.Exit
     ctx.obj = Connection(url, token)
 
 

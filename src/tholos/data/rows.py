@@ -11,6 +11,8 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 
 import numpy as np
 
+from tholos.data.arrow import leave_pandas_out
+
 if TYPE_CHECKING:
     import pyarrow as pa
 
@@ -40,6 +42,7 @@ def page_of_rows(
     """
     import pyarrow.parquet as pq
 
+    leave_pandas_out()
     with pq.ParquetFile(path) as file:
         total = file.metadata.num_rows if chosen is None else len(chosen)
         last = min(offset + limit, total)

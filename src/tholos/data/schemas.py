@@ -96,7 +96,9 @@ class ProfileOut(BaseModel):
     error: dict[str, Any] | None = Field(description="Code, message, next and details, where the data cannot be read.")
     rows: int | None
     duplicate_rows: int | None
-    columns: list[dict[str, Any]] = Field(description="One profile per column; see docs/reference/profile.md.")
+    columns: list[dict[str, Any]] = Field(
+        description="One profile per column: name, type, missing, distinct, and what suits its type."
+    )
     warnings: list[dict[str, Any]]
     splits: list[SplitOut]
     target: str | None = Field(description="The column that the card proposes to predict.")

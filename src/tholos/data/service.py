@@ -190,7 +190,7 @@ def _ready(view: DatasetView | None, repo: hub.Repo) -> DatasetView:
     if view is None:
         raise ProfilePending(
             f"The data of {repo.label} has not been read yet at this revision.",
-            next=f"Wait for its job: `tholos jobs --kind {kinds.VIEW.name}`.",
+            next=f"Wait for its job: `tholos jobs list --kind {kinds.VIEW.name}`.",
         )
     if view.state == "empty":
         raise NoDataFiles(next="Push CSV, JSON Lines or Parquet files, or a folder of images by class.")

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 
 import numpy as np
 
+from tholos.data.arrow import leave_pandas_out
 from tholos.data.errors import BadSplit, BrokenFile, SplitNotFound, SplitOutOfDate
 from tholos.data.formats.detection import SPLITS_FOLDER
 from tholos.data.models import DatasetView
@@ -63,6 +64,7 @@ def files_of(name: str, spec: SplitSpec, split: Split, fingerprint: str) -> list
     import pyarrow as pa
     import pyarrow.parquet as pq
 
+    leave_pandas_out()
     about = {
         "format": _FORMAT,
         "name": name,
@@ -120,7 +122,7 @@ def read_subset(
         known = f"It has {', '.join(splits)}." if splits else "It has none."
         raise SplitNotFound(
             f"{repo.label} has no split {name!r} at this revision. {known}",
-            next=f"Make one: `tholos split {repo.full_name}`.",
+            next=f"Make one: `tholos data split {repo.full_name}`.",
             splits=list(splits),
         )
     if splits[name].fingerprint not in (None, view.fingerprint):
@@ -173,6 +175,7 @@ def _subsets(blobs: BlobStore, entry: hub.TreeEntry, rows: int) -> pa.Dictionary
     import pyarrow as pa
     import pyarrow.parquet as pq
 
+    leave_pandas_out()
     assert entry.sha256 is not None  # of a file
     broken = BrokenFile(
         f"{entry.path!r} is not a split: a Parquet file with one string column named subset.",
@@ -201,6 +204,6 @@ def _subsets(blobs: BlobStore, entry: hub.TreeEntry, rows: int) -> pa.Dictionary
 def _out_of_date(repo: hub.Repo, name: str) -> SplitOutOfDate:
     return SplitOutOfDate(
         f"The data of {repo.label} has changed since its split {name!r} was made.",
-        next=f"Split it again: `tholos split {repo.full_name}`.",
+        next=f"Split it again: `tholos data split {repo.full_name}`.",
         split=name,
     )

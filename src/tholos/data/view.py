@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
 from tholos.data import repository
+from tholos.data.arrow import leave_pandas_out
 from tholos.data.columns import Column, require_column, typed_field
 from tholos.data.contents import Contents, contents_of
 from tholos.data.errors import NoDataFiles
@@ -68,6 +69,7 @@ def load(
     import pyarrow as pa
     import pyarrow.parquet as pq
 
+    leave_pandas_out()
     view = ensure(stores, repo, revision)
     described = [Column.from_json(each) for each in view.columns or ()]
     wanted = (
@@ -136,6 +138,7 @@ def build(
     """Reads the files, writes the Parquet file and profiles it. Raises NoDataFiles, or any error of ``formats``."""
     if not contents.files:
         raise NoDataFiles(next="Push CSV, JSON Lines or Parquet files, or a folder of images by class.")
+    leave_pandas_out()
     table = open_table(contents.sources(blobs), skip_corrupt_images=contents.skip_corrupt_images)
     with tempfile.TemporaryDirectory(prefix="tholos-view-") as folder:
         path = Path(folder) / "view.parquet"

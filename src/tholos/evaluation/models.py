@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import ForeignKey, Index, String
+from sqlalchemy import ForeignKey, Index, String, Text
 from sqlalchemy.orm import Mapped, mapped_column
 
 from tholos.kit.database import Base, Json, UtcDateTime
@@ -33,7 +33,7 @@ class Evaluation(Base):
     split: Mapped[str | None] = mapped_column(String(100))
     """None where all rows were taken."""
     task: Mapped[str] = mapped_column(String(40))
-    target: Mapped[str] = mapped_column(String(200))
+    target: Mapped[str] = mapped_column(Text)
     """The predicted column."""
     rows: Mapped[int]
     metrics: Mapped[dict[str, dict[str, Any]]] = mapped_column(Json)

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from tholos.data.arrow import leave_pandas_out
 from tholos.tasks.fields import Label, label_key
 from tholos.tasks.outcomes import ClassOutcomes, Ints, NumberOutcomes, Outcomes, class_outcomes
 
@@ -28,6 +29,7 @@ def write_predictions(path: Path, rows: Ints, outcomes: Outcomes) -> None:
     import pyarrow as pa
     import pyarrow.parquet as pq
 
+    leave_pandas_out()
     columns: dict[str, Any] = {"row": pa.array(rows)}
     if isinstance(outcomes, ClassOutcomes):
         described: dict[str, Any] = {"labels": list(outcomes.labels), "known": outcomes.known}
@@ -47,6 +49,7 @@ def read_predictions(path: Path) -> tuple[Ints, Outcomes]:
     """Read what `write_predictions` wrote: the rows and the outcomes."""
     import pyarrow.parquet as pq
 
+    leave_pandas_out()
     table = pq.read_table(path)
     rows = table.column("row").to_numpy()
     described = json.loads(table.schema.metadata[_METADATA])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -21,6 +22,7 @@ from tholos.hub.paths import clean_path
 from tholos.kit.blobs import Blob, BlobStore
 
 ATTRIBUTES_FILE: Final = ".gitattributes"
+_THREADS: Final = 8
 
 
 @dataclass(frozen=True, slots=True)
@@ -132,7 +134,8 @@ class Stage:
         self._possessed = self._lookup({item.sha256 for item in added.values() if isinstance(item, AddBlob)})
         if ATTRIBUTES_FILE in added:
             attributes = self._new_attributes(added[ATTRIBUTES_FILE])
-        return [self._file(path, operation, attributes) for path, operation in added.items()]
+        with ThreadPoolExecutor(_THREADS) as pool:  # a disk syncs eight small files in little more than the time of one
+            return list(pool.map(lambda path: self._file(path, added[path], attributes), added))
 
     def _new_attributes(self, operation: Addition) -> Attributes:
         match operation:

@@ -24,6 +24,7 @@ from tholos.hub.schemas import BlobOut, CommitIn, RevisionOut
 from tholos.hub.uploads import is_sha256
 from tholos.kit.blobs import BlobMismatch, DiskFull
 from tholos.kit.errors import Forbidden, PayloadTooLarge, TholosError, responses
+from tholos.kit.http import body_schema
 from tholos.kit.services import Services, ServicesDep
 
 router = APIRouter()
@@ -103,7 +104,7 @@ def has_blob(address: AddressDep, sha256: str, actor: CurrentActor, read: Read) 
         ]
     ),
     openapi_extra={
-        "requestBody": {"required": True, "content": {"application/json": {"schema": CommitIn.model_json_schema()}}}
+        "requestBody": {"required": True, "content": {"application/json": {"schema": body_schema(CommitIn)}}}
     },
 )
 async def create_commit(
@@ -114,9 +115,9 @@ async def create_commit(
     return await run_in_threadpool(_commit, services, actor, address, body)
 
 
-@router.api_route(
+@router.head(f"{REPO}/files/{{rev}}/{{path:path}}", include_in_schema=False)
+@router.get(
     f"{REPO}/files/{{rev}}/{{path:path}}",
-    methods=["GET", "HEAD"],
     response_class=Response,
     responses={
         206: {"description": "The range that was asked for."},

@@ -113,7 +113,12 @@ class Attempt:
             start_new_session=True,
         )
         self._connection = connection
-        self._exit_descriptor = os.pidfd_open(self.pid)
+        try:
+            self._exit_descriptor = os.pidfd_open(self.pid)
+        except OSError:  # too many open files: a child that nobody watches must not run
+            self._process.kill()
+            self._process.wait()
+            raise
         self._started_at = self._renewed_at = self._loop.time()
         self._read_on()
 

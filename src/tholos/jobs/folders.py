@@ -16,6 +16,7 @@ from typing import BinaryIO
 
 READ_BYTES = 256 << 10
 _TAIL_BYTES = 64 << 10
+_SLACK_BYTES = 4 * _TAIL_BYTES
 _CUT = "\n[… the log reached its limit of {limit:,} bytes here; what follows is the end of it …]\n"
 
 
@@ -63,21 +64,25 @@ class AttemptLog:
         self.file.write(f"--- {line}\n".encode())
 
     def trim(self) -> None:
-        """Drops what is over the limit. Called while the child writes, so that a flood never fills the disk."""
-        if self._excess() > 0:
+        """Drops most of what is over the limit. Called while the child writes, so that no flood fills the disk."""
+        if self._excess() > _SLACK_BYTES:
             self._cut = True
-            os.ftruncate(self._descriptor, self._start + self._limit)
+            tail = self._cut_off_tail()
+            self.file.write(tail)  # it may hold the reason why the child is just ending
 
     def close(self) -> None:
         """Ends the attempt's log; one that was too long keeps its beginning and, with the error, its last lines."""
-        end = self._start + self._limit
-        excess = self._excess()
-        if self._cut or excess > 0:
-            tail = os.pread(self._descriptor, _TAIL_BYTES, end + max(0, excess - _TAIL_BYTES))
-            os.ftruncate(self._descriptor, end)
+        if self._cut or self._excess() > 0:
+            tail = self._cut_off_tail()
             self.file.write(_CUT.format(limit=self._limit).encode() + tail)
         self.file.close()
         os.close(self._descriptor)
+
+    def _cut_off_tail(self) -> bytes:
+        end, excess = self._start + self._limit, self._excess()
+        tail = os.pread(self._descriptor, _TAIL_BYTES, end + max(0, excess - _TAIL_BYTES))
+        os.ftruncate(self._descriptor, end)
+        return tail
 
     def _excess(self) -> int:
         return os.fstat(self._descriptor).st_size - self._start - self._limit

@@ -127,7 +127,7 @@ class Graph:
         import onnx
         from onnx import helper
 
-        size = sum(part.ByteSize() for part in (*self._nodes, *self._initializers))
+        size = sum(node.ByteSize() for node in self._nodes) + sum(each.ByteSize() for each in self._initializers)
         if size > MAX_BYTES:
             raise not_compilable(
                 f"a way to keep a graph of {size:,} bytes in one file",

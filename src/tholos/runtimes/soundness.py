@@ -1,4 +1,4 @@
-"""Whether a model's numbers hold together: scikit-learn's compiled loops follow indices without looking where they lead.
+"""Whether a model's numbers hold together: scikit-learn's compiled loops follow indices without a look where they lead.
 
 A file of trusted types can still hold a tree whose child lies outside the tree, and predicting with it reads foreign
 memory or never ends. Everything that compiled code indexes by is checked here, once, after a file was loaded.
@@ -24,7 +24,7 @@ def check_sound(model: Any) -> None:
     for part in _parts(model):
         name = type(part).__name__
         check = _CHECKS.get(name)
-        if check is None:
+        if check is None or not _is_fitted(part):
             continue
         try:
             sound = check(part)
@@ -36,6 +36,11 @@ def check_sound(model: Any) -> None:
                 next="Train the model again, or save it again from where it came.",
                 part=name,
             )
+
+
+def _is_fitted(part: Any) -> bool:
+    """As scikit-learn tells it, which refuses to predict with anything else."""
+    return any(name.endswith("_") and not name.startswith("__") for name in vars(part))
 
 
 def _parts(model: Any) -> Iterator[Any]:
@@ -105,8 +110,8 @@ def _support_vectors(estimator: Any) -> bool:
         and vectors.ndim == 2
         and vectors.shape[1] == estimator.n_features_in_
         and len(estimator.support_) == len(vectors)
-        and estimator._dual_coef_.shape == (classes - 1, len(vectors))  # noqa: SLF001 - its own name
-        and estimator._intercept_.shape == (classes * (classes - 1) // 2,)  # noqa: SLF001 - its own name
+        and estimator._dual_coef_.shape == (classes - 1, len(vectors))
+        and estimator._intercept_.shape == (classes * (classes - 1) // 2,)
         and estimator.kernel in ("linear", "poly", "rbf", "sigmoid")
         and len(estimator._probA) == len(estimator._probB) == 0  # noqa: SLF001 - its own names
     )

@@ -20,7 +20,7 @@ class RetryPolicy:
     that it is worth another try within ``patience_s``, every method is repeated.
     """
 
-    retries: int = 4
+    retries: int = 3
     first_delay_s: float = 0.1
     longest_delay_s: float = 5.0
     patience_s: float = 5.0

@@ -8,7 +8,7 @@ Conflict (409)
   NothingToRollBackTo
 Unprocessable (422)
   NotServable ── NotInlineable
-  InferenceFailed · RowsMissing
+  InferenceFailed · OutputMisfit
 Unavailable (503, with Retry-After)
   DeploymentStarting · DeploymentStopped · DeploymentFailed · ReplicaLost · ReplicaBusy · DeadlineExceeded
 """
@@ -56,10 +56,10 @@ class InferenceFailed(Unprocessable):
     code: ClassVar[str] = "inference_failed"
 
 
-class RowsMissing(Unprocessable):
-    """The model did not answer every row."""
+class OutputMisfit(Unprocessable):
+    """The model's output does not fit its signature."""
 
-    code: ClassVar[str] = "model_rows_missing"
+    code: ClassVar[str] = "model_output_misfit"
 
 
 class DeploymentStarting(Unavailable):

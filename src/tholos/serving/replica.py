@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Protocol
 
 from tholos.kit.errors import TholosError
 from tholos.kit.logs import get_logger
-from tholos.serving.errors import InferenceFailed, ReplicaBusy, ReplicaLost, RowsMissing
+from tholos.serving.errors import InferenceFailed, OutputMisfit, ReplicaBusy, ReplicaLost
 from tholos.serving.frames import PROTOCOL_VERSION, Failure, Frame, FrameError, Hello, Infer, Result, encode, read_frame
 from tholos.serving.warmup import WarmUp, infer, load_warm, rows_of
 from tholos.tasks.signature import Batch, Outputs
@@ -202,8 +202,8 @@ def _retrieve(task: asyncio.Task[Outputs]) -> None:
 def _failure(code: str, message: str) -> TholosError:
     if code == ReplicaBusy.code:
         return ReplicaBusy(next="Repeat the request after the time in Retry-After.")
-    if code == RowsMissing.code:
-        return RowsMissing(message, next="Train or compile the model again.")
+    if code == OutputMisfit.code:
+        return OutputMisfit(message, next="Train or compile the model again.")
     return InferenceFailed(message, next="Check the input against the deployment's schema and example.")
 
 

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from sqlalchemy import Select, delete, or_, select
+from sqlalchemy import bindparam, delete, or_, select
 
 from tholos.kit.database import ReadSession, WriteSession
 from tholos.kit.paging import Page, decode_cursor, encode_cursor
@@ -17,6 +17,11 @@ Key = tuple[str, int]
 
 GATEWAY_ALIVE = timedelta(seconds=10)
 """A gateway is alive when its last heartbeat is no older."""
+
+# Built once: every prediction asks it, and building a statement costs more than running this one.
+_BY_NAME = select(Deployment).where(
+    Deployment.namespace_key == bindparam("namespace_key"), Deployment.name_key == bindparam("name_key")
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,12 +35,12 @@ class Report:
 
 def by_name(read: ReadSession, namespace: str, name: str) -> Deployment | None:
     """The deployment of that name; case does not matter."""
-    return read.scalar(_named(namespace, name))
+    return read.scalar(_BY_NAME, _names(namespace, name))
 
 
 def held(write: WriteSession, namespace: str, name: str) -> Deployment | None:
     """As ``by_name``, and nobody else can change it until the transaction ends."""
-    return write.scalar(_named(namespace, name).with_for_update())
+    return write.scalar(_BY_NAME.with_for_update(), _names(namespace, name))
 
 
 def visible(read: ReadSession, account_id: str | None, cursor: str | None, limit: int) -> Page[Deployment]:
@@ -152,7 +157,7 @@ def forget(write: WriteSession, gateway_ids: Sequence[str]) -> None:
         write.execute(delete(GatewayRow).where(GatewayRow.id.in_(gateway_ids)))
 
 
-def _named(namespace: str, name: str) -> Select[Deployment]:
+def _names(namespace: str, name: str) -> dict[str, str]:
     # PostgreSQL refuses a NUL in any text; no name holds a replacement character either.
     namespace_key, name_key = (part.lower().replace("\0", "\ufffd") for part in (namespace, name))
-    return select(Deployment).where(Deployment.namespace_key == namespace_key, Deployment.name_key == name_key)
+    return {"namespace_key": namespace_key, "name_key": name_key}

@@ -14,8 +14,8 @@ from tholos.kit.errors import TholosError
 from tholos.kit.logs import get_logger
 from tholos.runtimes import LoadedModel
 from tholos.runtimes.errors import BrokenModel
-from tholos.serving.errors import InferenceFailed, RowsMissing
-from tholos.tasks.signature import Batch, Outputs, decode
+from tholos.serving.errors import InferenceFailed, OutputMisfit
+from tholos.tasks.signature import Batch, Outputs, Signature, decode
 
 WARM_UP_ROWS = 32
 _TIMED_RUNS = 5
@@ -58,9 +58,9 @@ def load_warm(folder: Path) -> tuple[LoadedModel, WarmUp]:
 
 
 def infer(model: LoadedModel, batch: Batch) -> Outputs:
-    """Runs a batch and checks that every row was answered.
+    """Runs a batch and checks that every row was answered with what the signature allows.
 
-    Raises InferenceFailed when the model fails on this input, RowsMissing when it left rows out.
+    Raises InferenceFailed when the model fails on this input, OutputMisfit when its answer is not the signature's.
     """
     try:
         outputs = model.infer(batch)
@@ -72,10 +72,26 @@ def infer(model: LoadedModel, batch: Batch) -> Outputs:
             f"The model failed on this input ({type(error).__name__}).",
             next="Check the input against the deployment's schema and example; the server's log has the reason.",
         ) from error
-    answer = outputs.get("value" if model.signature.output.kind == "number" else "label_index", ())
-    if len(answer) != rows_of(batch):
-        raise RowsMissing(f"The model answered {len(answer)} of {rows_of(batch)} rows.", next=_NEXT)
+    problem = _misfit(model.signature, outputs, rows_of(batch))
+    if problem:
+        raise OutputMisfit(f"The model's output does not fit its signature: {problem}.", next=_NEXT)
     return outputs
+
+
+def _misfit(signature: Signature, outputs: Outputs, rows: int) -> str | None:
+    if signature.output.labels is None:
+        values = outputs.get("value", ())
+        return None if len(values) == rows else f"it answered {len(values)} of {rows} rows"
+    labels = len(signature.output.labels)
+    index = outputs.get("label_index", np.empty(0, np.int64))
+    if index.shape != (rows,):
+        return f"it answered {len(index)} of {rows} rows"
+    if index.min() < 0 or index.max() >= labels:
+        return f"it answered a class that is none of its {labels}"
+    probabilities = outputs.get("probabilities")
+    if probabilities is not None and probabilities.shape != (rows, labels):
+        return f"its probabilities have the shape {probabilities.shape} where {(rows, labels)} is due"
+    return None
 
 
 def _warm_up(model: LoadedModel) -> WarmUp:

@@ -17,6 +17,7 @@ so that "NA" may be Namibia.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from enum import Enum
 from typing import TYPE_CHECKING
@@ -70,7 +71,12 @@ class Reading(Enum):
             padded_marker = pc.and_(pc.not_equal(strings, trimmed), _is_marker(trimmed))
             missing = pc.or_(padded_marker, pc.equal(trimmed, ""))
             return pc.if_else(missing, pa.scalar(None, pa.string()), trimmed)
-        values = pc.if_else(_is_marker(trimmed), pa.scalar(None, pa.string()), trimmed)
+        return self.parse(pc.if_else(_is_marker(trimmed), pa.scalar(None, pa.string()), trimmed))
+
+    def parse(self, values: pa.Array) -> pa.Array:
+        """As ``convert``, for trimmed strings without markers."""
+        import pyarrow.compute as pc
+
         if self is Reading.BOOLEAN:
             values = pc.utf8_lower(values)
         if self is Reading.DECIMAL_COMMA:
@@ -84,6 +90,11 @@ ALL_READINGS = tuple(Reading)
 TEMPORAL_READINGS = (Reading.DAY, Reading.MOMENT, Reading.MOMENT_WITH_ZONE, Reading.STRING)
 _UNMISTAKABLE_COMMA = r"^[+-]?(0|[0-9]{4,}),|,([0-9]{1,2}|[0-9]{4,})$"
 _PROBE = 64
+_SAFE_DIGITS = 18
+# What fits the one fits the others too; whole numbers, if they are short enough to be exact in every reading.
+_IMPLIED = {Reading.INTEGER: {Reading.NUMBER, Reading.DECIMAL_COMMA}, Reading.DAY: {Reading.MOMENT}}
+# The pattern alone does not tell whether a value of these exists.
+_TRIED = {Reading.INTEGER, Reading.DAY, Reading.MOMENT, Reading.MOMENT_WITH_ZONE}
 
 
 @dataclass(slots=True)
@@ -100,14 +111,14 @@ class ColumnInference:
 
         if len(self.readings) == 1:
             return
-        values = pc.utf8_trim_whitespace(strings)
-        values = values.filter(pc.invert(_is_marker(values)), null_selection_behavior="drop")
+        values = pc.utf8_trim_whitespace(strings.drop_null())
+        values = values.filter(pc.invert(_is_marker(values)))
         if not len(values):
             return
         self._values += len(values)
         # A short probe first: most readings fail at once, and need not be tried on the whole batch.
-        self.readings = [each for each in self.readings if _fits(each, values[:_PROBE])]
-        self.readings = [each for each in self.readings if _fits(each, values)]
+        self.readings = _fitting(self.readings, values[:_PROBE])
+        self.readings = _fitting(self.readings, values)
         if Reading.DECIMAL_COMMA in self.readings and not self._comma_is_decimal:
             self._comma_is_decimal = bool(pc.any(pc.match_substring_regex(values, _UNMISTAKABLE_COMMA)).as_py())
 
@@ -122,7 +133,23 @@ class ColumnInference:
         return Reading.STRING if not self._values or self.is_ambiguous_comma else self.readings[0]
 
 
-def _fits(reading: Reading, values: pa.Array) -> bool:
+def _fitting(readings: Sequence[Reading], values: pa.Array) -> list[Reading]:
+    import pyarrow.compute as pc
+
+    short = pc.max(pc.binary_length(values)).as_py() <= _SAFE_DIGITS
+    found: list[Reading] = []
+    implied: set[Reading] = set()
+    for reading in readings:
+        if reading in implied or _fits(
+            reading, values, tried=reading in _TRIED and not (short and reading is Reading.INTEGER)
+        ):
+            found.append(reading)
+            if short:
+                implied |= _IMPLIED.get(reading, set())
+    return found
+
+
+def _fits(reading: Reading, values: pa.Array, *, tried: bool) -> bool:
     import pyarrow as pa
     import pyarrow.compute as pc
 
@@ -130,10 +157,11 @@ def _fits(reading: Reading, values: pa.Array) -> bool:
         return True
     if not pc.all(pc.match_substring_regex(values, reading.value)).as_py():
         return False
-    try:
-        reading.convert(values)
-    except pa.ArrowInvalid:  # the 30th of February, a whole number beyond 64 bits
-        return False
+    if tried:
+        try:
+            reading.parse(values)
+        except pa.ArrowInvalid:  # the 30th of February, a whole number beyond 64 bits
+            return False
     return True
 
 

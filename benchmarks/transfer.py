@@ -1,0 +1,269 @@
+"""Upload and download of one large file through the SDK: Tholos against a server that does nothing but sync the bytes.
+
+    python benchmarks/transfer.py [--size 1GiB] [--rounds 3] [--check]
+
+The same client code talks to both. The bare server (a raw ASGI app on the same uvicorn) writes what arrives to a file and
+calls fdatasync, and sends files back; it hashes, checks and records nothing. Each round uploads new content into a new
+repo and downloads it again, in a process of its own whose peak memory is reported; the two servers take turns.
+``--check`` exits 1 when the median speed is under 0.8 of the bare server's, or memory grows with the file.
+"""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import json
+import os
+import re
+import resource
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+READY_WITHIN_S = 60
+CHUNK = 1 << 20
+HEAD = "0" * 40
+FLOOR = 0.8
+MEMORY_LIMIT_MIB = 150
+
+
+@dataclass(frozen=True)
+class Server:
+    url: str
+    token: str
+
+
+# -- the bare server ---------------------------------------------------------------------------------------------------
+
+
+class Bare:
+    """Just enough of the REST API for the SDK's push and pull, over one folder."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+        self._entries: dict[str, dict[str, Any]] = {}
+
+    async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
+        if scope["type"] != "http":
+            return
+        method, path = scope["method"], scope["path"]
+        repo, _, action = path.removeprefix("/api/v1/models/").partition("/")[2].partition("/")
+        if method == "PUT":
+            await self._store(action.removeprefix("blobs/"), receive)
+            await _answer(send, 201, {})
+        elif action.startswith("files/"):
+            await self._fetch(repo, send)
+        elif action == "commits":
+            body = await _body(receive)
+            [operation] = json.loads(body)["operations"]
+            self._entries[repo] = {**operation, "type": "file"}
+            await _answer(send, 201, {"id": HEAD})
+        elif action.startswith("tree/"):
+            entries = [self._entries[repo]] if repo in self._entries else []
+            await _answer(send, 200, {"items": entries, "next_cursor": None})
+        elif method == "HEAD":
+            await _answer(send, 404, {})
+        else:
+            await _body(receive)
+            await _answer(send, 200, {"id": HEAD, "kind": "model", "name": "admin/x"})
+
+    async def _store(self, sha256: str, receive: Any) -> None:
+        descriptor = os.open(self._folder / sha256, os.O_WRONLY | os.O_CREAT | os.O_TRUNC)
+        try:
+            while True:
+                message = await receive()
+                os.write(descriptor, message["body"])
+                if not message["more_body"]:
+                    break
+            os.fdatasync(descriptor)
+        finally:
+            os.close(descriptor)
+
+    async def _fetch(self, repo: str, send: Any) -> None:
+        path = self._folder / self._entries[repo]["sha256"]
+        headers = [(b"content-length", str(path.stat().st_size).encode())]
+        await send({"type": "http.response.start", "status": 200, "headers": headers})
+        with path.open("rb", buffering=0) as file:
+            while chunk := file.read(CHUNK):
+                await send({"type": "http.response.body", "body": chunk, "more_body": True})
+        await send({"type": "http.response.body"})
+        path.unlink()
+
+
+async def _body(receive: Any) -> bytes:
+    parts = []
+    while True:
+        message = await receive()
+        parts.append(message.get("body", b""))
+        if not message.get("more_body"):
+            return b"".join(parts)
+
+
+async def _answer(send: Any, status: int, body: Any) -> None:
+    content = json.dumps(body).encode()
+    headers = [(b"content-length", str(len(content)).encode()), (b"content-type", b"application/json")]
+    await send({"type": "http.response.start", "status": status, "headers": headers})
+    await send({"type": "http.response.body", "body": content})
+
+
+def serve_bare(folder: Path) -> None:
+    """Runs the bare server in this process, with the gateway's own uvicorn options."""
+    import asyncio
+
+    import uvicorn
+
+    from tholos.kit.settings import Settings
+    from tholos.server import shared_socket, uvicorn_options
+
+    settings = Settings(home=folder)
+    config = uvicorn.Config(Bare(folder), lifespan="off", **uvicorn_options(settings))
+    sock = shared_socket("127.0.0.1", 0)
+    print(json.dumps({"url": f"http://127.0.0.1:{sock.getsockname()[1]}"}), flush=True)
+    config.load()
+    with asyncio.Runner(loop_factory=config.get_loop_factory()) as runner:
+        runner.run(uvicorn.Server(config).serve(sockets=[sock]))
+
+
+# -- the two servers as processes --------------------------------------------------------------------------------------
+
+
+@contextlib.contextmanager
+def bare_server(folder: Path) -> Iterator[Server]:
+    folder.mkdir()
+    process = subprocess.Popen([sys.executable, __file__, "--bare", str(folder)], stdout=subprocess.PIPE, text=True)
+    assert process.stdout is not None
+    try:
+        yield Server(json.loads(process.stdout.readline())["url"], "none")
+    finally:
+        process.terminate()
+        process.wait()
+
+
+@contextlib.contextmanager
+def tholos_server(home: Path) -> Iterator[Server]:
+    home.mkdir()
+    environment = {**os.environ, "THOLOS_HOME": str(home), "THOLOS_PORT": "0", "THOLOS_LOG_LEVEL": "WARNING"}
+    process = subprocess.Popen([sys.executable, "-m", "tholos.agent"], env=environment, stdout=subprocess.DEVNULL)
+    address = home / "run" / "server.json"
+    deadline = time.monotonic() + READY_WITHIN_S
+    try:
+        while not address.exists():
+            if process.poll() is not None or time.monotonic() > deadline:
+                sys.exit("The platform did not start.")
+            time.sleep(0.05)
+        yield Server(json.loads(address.read_text())["url"], (home / "admin-token").read_text().strip())
+    finally:
+        process.terminate()
+        process.wait()
+
+
+# -- the client, in a process of its own -------------------------------------------------------------------------------
+
+
+def transfer(direction: str, server: Server, repo: str, path: Path) -> None:
+    """Uploads or downloads; prints seconds and peak memory as JSON."""
+    import tholos
+
+    with tholos.Client(server.url, server.token) as client:
+        model = client.model(repo)
+        model.create()
+        started = time.perf_counter()
+        if direction == "upload":
+            model.push(path)
+        else:
+            model.pull(path)
+        seconds = time.perf_counter() - started
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+    print(json.dumps({"seconds": seconds, "peak_mib": peak}))
+
+
+def run_client(direction: str, server: Server, repo: str, path: Path) -> dict[str, float]:
+    command = [sys.executable, __file__, "--client", direction, server.url, server.token, repo, str(path)]
+    done = subprocess.run(command, check=True, capture_output=True, text=True)
+    measured: dict[str, float] = json.loads(done.stdout)
+    return measured
+
+
+# -- the benchmark -----------------------------------------------------------------------------------------------------
+
+
+def size_of(text: str) -> int:
+    match = re.fullmatch(r"(\d+)\s*(B|KiB|MiB|GiB)", text)
+    if match is None:
+        raise argparse.ArgumentTypeError("write it like 256MiB or 1GiB")
+    return int(match[1]) << {"B": 0, "KiB": 10, "MiB": 20, "GiB": 30}[match[2]]
+
+
+def write_random(path: Path, size: int) -> None:
+    with path.open("wb") as file:
+        for start in range(0, size, 16 << 20):
+            file.write(os.urandom(min(16 << 20, size - start)))
+
+
+def one_round(
+    number: int, servers: dict[str, Server], folder: Path, size: int
+) -> dict[tuple[str, str], dict[str, float]]:
+    """Upload and download with each server, in turns; what is written is removed again."""
+    results = {}
+    for name in sorted(servers, reverse=bool(number % 2)):
+        source = folder / "large.bin"
+        write_random(source, size)
+        repo = f"admin/round{number}"
+        results[name, "upload"] = run_client("upload", servers[name], repo, source)
+        source.unlink()
+        target = folder / f"pulled-{name}-{number}"
+        results[name, "download"] = run_client("download", servers[name], repo, target)
+        assert (target / "large.bin").stat().st_size == size
+        (target / "large.bin").unlink()
+    return results
+
+
+def report(rounds: list[dict[tuple[str, str], dict[str, float]]], size: int) -> bool:
+    """Prints medians; returns whether the limits hold."""
+    holds = True
+    print(f"{'':<10}{'bare MiB/s':>12}{'tholos MiB/s':>14}{'ratio':>8}{'client peak MiB':>18}")
+    for direction in ("upload", "download"):
+        seconds = {
+            name: statistics.median(results[name, direction]["seconds"] for results in rounds)
+            for name in ("bare", "tholos")
+        }
+        peak = max(results["tholos", direction]["peak_mib"] for results in rounds)
+        speed = {name: size / (1 << 20) / taken for name, taken in seconds.items()}
+        ratio = speed["tholos"] / speed["bare"]
+        print(f"{direction:<10}{speed['bare']:>12.0f}{speed['tholos']:>14.0f}{ratio:>8.2f}{peak:>18.0f}")
+        holds &= ratio >= FLOOR and peak <= MEMORY_LIMIT_MIB
+    return holds
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--size", type=size_of, default=1 << 30, help="of the file, such as 1GiB (default)")
+    parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--folder", type=Path, help="where to write; by default a temporary folder")
+    parser.add_argument("--check", action="store_true", help="exit 1 when a limit is missed")
+    parser.add_argument("--bare", type=Path, help=argparse.SUPPRESS)
+    parser.add_argument("--client", nargs=5, help=argparse.SUPPRESS)
+    options = parser.parse_args()
+    if options.bare:
+        serve_bare(options.bare)
+        return 0
+    if options.client:
+        direction, url, token, repo, path = options.client
+        transfer(direction, Server(url, token), repo, Path(path))
+        return 0
+    with tempfile.TemporaryDirectory(prefix="tholos-transfer-", dir=options.folder) as name:
+        folder = Path(name)
+        with bare_server(folder / "bare") as bare, tholos_server(folder / "home") as ours:
+            servers = {"bare": bare, "tholos": ours}
+            rounds = [one_round(number, servers, folder, options.size) for number in range(options.rounds)]
+    return int(not report(rounds, options.size) and options.check)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
