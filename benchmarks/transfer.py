@@ -2,8 +2,8 @@
 
     python benchmarks/transfer.py [--size 1GiB] [--rounds 3] [--check]
 
-The same client code talks to both. The bare server (a raw ASGI app on the same uvicorn) writes what arrives to a file and
-calls fdatasync, and sends files back; it hashes, checks and records nothing. Each round uploads new content into a new
+The same client code talks to both. The bare server (a raw ASGI app on the same uvicorn) writes what arrives to a file
+and calls fdatasync, and sends files back; it hashes, checks and records nothing. Each round uploads new content into a new
 repo and downloads it again, in a process of its own whose peak memory is reported; the two servers take turns.
 ``--check`` exits 1 when the median speed is under 0.8 of the bare server's, or memory grows with the file.
 """
@@ -26,7 +26,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-READY_WITHIN_S = 60
+from tree import running
+
 CHUNK = 1 << 20
 HEAD = "0" * 40
 FLOOR = 0.8
@@ -130,7 +131,7 @@ def serve_bare(folder: Path) -> None:
         runner.run(uvicorn.Server(config).serve(sockets=[sock]))
 
 
-# -- the two servers as processes --------------------------------------------------------------------------------------
+# -- the bare server as a process --------------------------------------------------------------------------------------
 
 
 @contextlib.contextmanager
@@ -140,24 +141,6 @@ def bare_server(folder: Path) -> Iterator[Server]:
     assert process.stdout is not None
     try:
         yield Server(json.loads(process.stdout.readline())["url"], "none")
-    finally:
-        process.terminate()
-        process.wait()
-
-
-@contextlib.contextmanager
-def tholos_server(home: Path) -> Iterator[Server]:
-    home.mkdir()
-    environment = {**os.environ, "THOLOS_HOME": str(home), "THOLOS_PORT": "0", "THOLOS_LOG_LEVEL": "WARNING"}
-    process = subprocess.Popen([sys.executable, "-m", "tholos.agent"], env=environment, stdout=subprocess.DEVNULL)
-    address = home / "run" / "server.json"
-    deadline = time.monotonic() + READY_WITHIN_S
-    try:
-        while not address.exists():
-            if process.poll() is not None or time.monotonic() > deadline:
-                sys.exit("The platform did not start.")
-            time.sleep(0.05)
-        yield Server(json.loads(address.read_text())["url"], (home / "admin-token").read_text().strip())
     finally:
         process.terminate()
         process.wait()
@@ -245,7 +228,6 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--size", type=size_of, default=1 << 30, help="of the file, such as 1GiB (default)")
     parser.add_argument("--rounds", type=int, default=3)
-    parser.add_argument("--folder", type=Path, help="where to write; by default a temporary folder")
     parser.add_argument("--check", action="store_true", help="exit 1 when a limit is missed")
     parser.add_argument("--bare", type=Path, help=argparse.SUPPRESS)
     parser.add_argument("--client", nargs=5, help=argparse.SUPPRESS)
@@ -257,10 +239,10 @@ def main() -> int:
         direction, url, token, repo, path = options.client
         transfer(direction, Server(url, token), repo, Path(path))
         return 0
-    with tempfile.TemporaryDirectory(prefix="tholos-transfer-", dir=options.folder) as name:
+    with tempfile.TemporaryDirectory(prefix="tholos-transfer-") as name:
         folder = Path(name)
-        with bare_server(folder / "bare") as bare, tholos_server(folder / "home") as ours:
-            servers = {"bare": bare, "tholos": ours}
+        with bare_server(folder / "bare") as bare, running() as ours:
+            servers = {"bare": bare, "tholos": Server(ours.url, ours.token)}
             rounds = [one_round(number, servers, folder, options.size) for number in range(options.rounds)]
     return int(not report(rounds, options.size) and options.check)
 

@@ -7,6 +7,7 @@ import os
 import shutil
 import subprocess
 import sys
+import tempfile
 import time
 import uuid
 from collections.abc import Iterator
@@ -42,15 +43,13 @@ def sqlite_template(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="session")
-def postgres(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+def postgres() -> Iterator[str]:
     """The URL of a throw-away PostgreSQL cluster, with a migrated database named ``template``."""
     programs = sorted(Path("/usr/lib/postgresql").glob("*/bin"))
     if not programs:
         pytest.fail("PostgreSQL is not installed: run `make test` as root, or `apt-get install postgresql`.")
-    folder = tmp_path_factory.mktemp("pg")
-    for closed in (folder.parent.parent, folder.parent):
-        closed.chmod(0o755)  # PostgreSQL refuses to run as root, so its own user must get in
-    folder.chmod(0o777)
+    folder = Path(tempfile.mkdtemp(prefix="tholos-postgres-"))
+    folder.chmod(0o777)  # PostgreSQL refuses to run as root, so its own user must get in
     become = ["runuser", "-u", "postgres", "--"] if os.geteuid() == 0 else []
 
     def run(*command: str) -> None:
@@ -69,6 +68,7 @@ def postgres(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
         yield url
     finally:
         run(str(programs[-1] / "pg_ctl"), "-D", str(data), "-m", "immediate", "stop")
+        shutil.rmtree(folder)
 
 
 @pytest.fixture(params=["sqlite", "postgresql"])

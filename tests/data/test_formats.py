@@ -89,8 +89,8 @@ def test_a_field_that_is_null_everywhere(read):
 @pytest.mark.parametrize(
     ("second", "error", "said"),
     [
-        ('{"a": "x"}', MixedTypes, "line 2: the field 'a' is a string here but a integer in 'a.jsonl' line 1"),
-        ('{"a": true}', MixedTypes, "is a boolean here"),
+        ('{"a": "x"}', MixedTypes, "line 2: the field 'a' is of type string here but integer in 'a.jsonl' line 1"),
+        ('{"a": true}', MixedTypes, "is of type boolean here"),
         ('{"a": {"b": 1}}', UnsupportedType, "line 2: the field 'a' holds an object"),
         ('{"a": [1]}', UnsupportedType, "holds an array"),
         ('{"a": 18446744073709551615}', UnsupportedType, "beyond 64 bits"),

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import difflib
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from dataclasses import asdict, dataclass
 from enum import StrEnum
 from typing import TYPE_CHECKING, Any
@@ -70,14 +70,6 @@ def column_type(field: pa.Field) -> ColumnType:
 def typed_field(field: pa.Field, kind: ColumnType) -> pa.Field:
     """The field with its column type written into its metadata."""
     return field.with_metadata({_TYPE_KEY: kind.value.encode()})
-
-
-def with_types(table: pa.Table, columns: Sequence[Column]) -> pa.Table:
-    """The table with each column's type written into its schema, where ``column_type`` finds it."""
-    import pyarrow as pa
-
-    types = {column.name: column.type for column in columns}
-    return table.cast(pa.schema([typed_field(field, types[field.name]) for field in table.schema]))
 
 
 def require_column(name: str, names: Iterable[str]) -> str:

@@ -155,7 +155,7 @@ def _widen(known: _Field, kind: Kind, source: SourceFile, line: int, name: str) 
         known.kind = "number"
         return
     raise MixedTypes(
-        f"{source.path!r} line {line}: the field {name!r} is a {kind} here but a {known.kind} in {known.seen_in}.",
+        f"{source.path!r} line {line}: the field {name!r} is of type {kind} here but {known.kind} in {known.seen_in}.",
         next="Write the field with one type on every line; null where it is missing.",
         path=source.path,
         line=line,
