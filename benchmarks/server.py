@@ -14,6 +14,7 @@ import statistics
 import time
 
 import psutil
+
 from tree import running
 
 STARTS = 5

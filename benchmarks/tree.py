@@ -33,9 +33,7 @@ def running() -> Iterator[Tree]:
         home = Path(folder) / "home"
         environment = {**os.environ, "THOLOS_HOME": str(home), "THOLOS_PORT": "0", "THOLOS_LOG_LEVEL": "WARNING"}
         began = time.perf_counter()
-        process = subprocess.Popen(
-            [sys.executable, "-m", "tholos.agent"], env=environment, stdout=subprocess.DEVNULL
-        )
+        process = subprocess.Popen([sys.executable, "-m", "tholos.agent"], env=environment, stdout=subprocess.DEVNULL)
         try:
             while not (home / "run" / "server.json").exists():
                 if process.poll() is not None:

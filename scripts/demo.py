@@ -1,8 +1,8 @@
 """The main job, end to end, on real data: what `make demo` runs.
 
-Starts the platform in a fresh home, then for a table, a set of images and a set of texts: import, split, train, compile,
-evaluate on the test split, deploy, predict over HTTP with a key of its own. Prints what it measured. With ``--check`` it
-stops afterwards and exits with 0 or 1; else it stays in the foreground until Ctrl-C.
+Starts the platform in a fresh home, then for a table, a set of images and a set of texts: import, split, train,
+compile, evaluate on the test split, deploy, predict over HTTP with a key of its own. Prints what it measured. With
+``--check`` it stops afterwards and exits with 0 or 1; else it stays in the foreground until Ctrl-C.
 """
 
 from __future__ import annotations

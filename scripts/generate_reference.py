@@ -32,7 +32,7 @@ def settings_page() -> str:
     lines = [
         "# Settings",
         "",
-        "Each is an environment variable; `tholos config` prints them with their present values. Read once, at the start.",
+        "Each is an environment variable, read once at the start; `tholos config` prints them with their present values.",
         "",
         "| variable | default | meaning |",
         "|---|---|---|",
@@ -108,17 +108,17 @@ def algorithms_page() -> str:
     lines = [
         "# Algorithms",
         "",
-        "`tholos algorithms` lists them, `--json` for programs; `GET /api/v1/algorithms` is the same. Every parameter has a",
-        "default, and bounds beyond which a training is refused.",
+        "`tholos algorithms` lists them, `--json` for programs; `GET /api/v1/algorithms` is the same. Every parameter",
+        "has a default, and bounds beyond which a training is refused.",
     ]
     for algorithm in catalogue().values():
         lines += ["", f"## {algorithm.title} (`{algorithm.name}`)", "", algorithm.summary, ""]
         lines += [f"Tasks: {', '.join(algorithm.tasks)}. {algorithm.citation}", ""]
         lines += ["| parameter | type | default | bounds | meaning |", "|---|---|---|---|---|"]
-        for parameter in algorithm.parameters:
-            lines.append(
-                f"| `{parameter.name}` | {parameter.type} | `{parameter.default}` | {parameter.allowed} | {parameter.doc} |"
-            )
+        lines += [
+            f"| `{one.name}` | {one.type} | `{one.default}` | {one.allowed} | {one.doc} |"
+            for one in algorithm.parameters
+        ]
     return "\n".join([*lines, ""])
 
 

@@ -1,6 +1,6 @@
 """Writes a migration from the difference between the migrations so far and the models.
 
-    python scripts/new_migration.py "add organizations"
+python scripts/new_migration.py "add organizations"
 """
 
 from __future__ import annotations

@@ -241,7 +241,7 @@ json_values = st.recursive(
 rows = st.fixed_dictionaries(dict.fromkeys(ROW, json_values))
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=100, deadline=None)
 @given(
     signature=st.sampled_from(SIGNATURES),
     value=json_values | rows | st.lists(rows, max_size=3) | st.binary(max_size=64),

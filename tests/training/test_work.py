@@ -29,7 +29,7 @@ FOREST = TrainingRequest(target="species", algorithm="random_forest", params={"t
 
 
 async def ended(services: Services, actor: Actor, job_id: str) -> Job:
-    deadline = time.monotonic() + 60
+    deadline = time.monotonic() + 180
     while True:
         with services.database.read() as read:
             job = jobs.get(read, actor, job_id)

@@ -34,7 +34,7 @@ def test_a_sign_in_cannot_lead_elsewhere(visitor: Page, platform: object) -> Non
 def test_from_the_front_page_to_a_models_card(page: Page, penguins: str) -> None:
     page.goto("/models?search=penguin")
     page.get_by_role("link", name=penguins).first.click()
-    expect(page.get_by_role("heading", level=1)).to_contain_text("penguins")
+    expect(page.get_by_role("heading", level=1).first).to_contain_text("penguins")
     expect(page.get_by_text("tabular-classification").first).to_be_visible()
 
 

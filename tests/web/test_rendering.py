@@ -9,7 +9,9 @@ from tholos.web import rendering
 
 TEMPLATES = Path(rendering.__file__).parent / "templates"
 # What may stand outside gettext: numbers, signs, commands, the product's name, units.
-NEUTRAL = re.compile(r"^(?:[\W\d_]*|Tholos[\W]*(?:Tholos)?|SHA-256|ms|tholos .*|import tholos.*|model.*|cat .*)$", re.DOTALL)
+NEUTRAL = re.compile(
+    r"^(?:[\W\d_]*|Tholos[\W]*(?:Tholos)?|SHA-256|ms|tholos .*|import tholos.*|model.*|cat .*)$", re.DOTALL
+)
 
 
 def test_every_visible_sentence_of_a_template_can_be_translated() -> None:

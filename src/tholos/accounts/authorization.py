@@ -65,9 +65,9 @@ class Actor:
         return self.is_admin and Scope.ADMIN in self.scopes
 
     @classmethod
-    def system(cls, account_id: str, name: str) -> Actor:
-        """The platform acting for an account: a job child acts as the owner of its job."""
-        return cls(account_id, name, scopes=frozenset({Scope.READ, Scope.WRITE, Scope.PREDICT}))
+    def system(cls, account_id: str, name: str, *, is_admin: bool = False) -> Actor:
+        """The platform acting for an account: a job child acts as the owner of its job, with all that owner may do."""
+        return cls(account_id, name, is_admin, ALL_SCOPES if is_admin else ALL_SCOPES - {Scope.ADMIN})
 
 
 ANONYMOUS = Actor("", "anonymous", scopes=frozenset({Scope.READ}))

@@ -14,8 +14,8 @@ from tholos.accounts.authorization import ANONYMOUS, Actor
 from tholos.accounts.errors import CrossOriginRefused
 from tholos.kit.database import ReadSession
 from tholos.kit.errors import NotAuthenticated
+from tholos.kit.http import ServicesDep
 from tholos.kit.paging import DEFAULT_LIMIT, MAX_LIMIT
-from tholos.kit.services import ServicesDep
 
 SESSION_COOKIE = "tholos_session"
 _SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})

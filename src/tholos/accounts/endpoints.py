@@ -21,7 +21,7 @@ from tholos.accounts.schemas import (
     WhoAmI,
 )
 from tholos.kit.errors import Forbidden, responses
-from tholos.kit.services import ServicesDep
+from tholos.kit.http import ServicesDep
 
 router = APIRouter(prefix="/api/v1", tags=["accounts"])
 

@@ -13,8 +13,8 @@ from tholos.data.schemas import ImportIn, ProfileOut, RowsOut, SourceOut, Source
 from tholos.hub.errors import AmbiguousRevision, RepoNotFound, RevisionNotFound
 from tholos.jobs.schemas import JobOut
 from tholos.kit.errors import Forbidden, TholosError, responses
+from tholos.kit.http import ServicesDep
 from tholos.kit.paging import BadCursor
-from tholos.kit.services import ServicesDep
 
 router = APIRouter(prefix="/api/v1", tags=["data"])
 

@@ -17,8 +17,8 @@ from tholos.evaluation.schemas import ComparisonOut, EvaluateIn, EvaluationDetai
 from tholos.hub.errors import AmbiguousRevision, RepoNotFound, RevisionNotFound
 from tholos.jobs.schemas import JobOut
 from tholos.kit.errors import responses
+from tholos.kit.http import ServicesDep
 from tholos.kit.paging import BadCursor
-from tholos.kit.services import ServicesDep
 
 router = APIRouter(prefix="/api/v1", tags=["evaluation"])
 

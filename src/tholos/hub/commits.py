@@ -36,7 +36,7 @@ from tholos.kit.database import Database, ReadSession, WriteSession
 from tholos.kit.outbox import emit
 
 MAX_MESSAGE_CHARACTERS = 10_000
-_ROWS_PER_TRANSACTION = 500  # keeps each write transaction under 10 ms
+_ROWS_PER_TRANSACTION = 200  # keeps each write transaction under 10 ms
 _HISTORY_SEARCHED = 200
 _ATTEMPTS = 10
 _MAX_INDEXED_CHARACTERS = 4000

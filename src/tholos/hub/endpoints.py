@@ -31,8 +31,8 @@ from tholos.hub.schemas import (
     UpdateRepo,
 )
 from tholos.kit.errors import Forbidden, TholosError, responses
+from tholos.kit.http import ServicesDep
 from tholos.kit.paging import MAX_LIMIT
-from tholos.kit.services import ServicesDep
 
 router = APIRouter(prefix="/api/v1", tags=["hub"])
 router.include_router(transfers.router)

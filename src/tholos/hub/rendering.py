@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import posixpath
+import re
 from collections.abc import Callable, Sequence
 from functools import cache
 from typing import Any, Final
@@ -28,6 +29,8 @@ _ATTRIBUTES: dict[str, set[str]] = {
     "td": {"style"},
 }
 _SCHEMES = {"http", "https", "mailto"}
+# Card templates are full of comments to their author; those on lines of their own are not for readers.
+_COMMENT = re.compile(r"^<!--(?:(?!-->).)*-->[ \t]*$\n?", re.MULTILINE | re.DOTALL)
 
 
 def render(markdown: str, *, link: Resolve, image: Resolve) -> str:
@@ -36,6 +39,7 @@ def render(markdown: str, *, link: Resolve, image: Resolve) -> str:
     Relative links and images lead to files of the repo through ``link`` and ``image``; what leaves the repo ("../..")
     loses its target.
     """
+    markdown = _COMMENT.sub("", markdown)
     shown = markdown
     if len(markdown) > MAX_RENDERED_CHARACTERS:
         shown = markdown[:MAX_RENDERED_CHARACTERS] + "\n\n*The rest of this card is too long to show.*\n"

@@ -24,8 +24,8 @@ from tholos.hub.schemas import BlobOut, CommitIn, RevisionOut
 from tholos.hub.uploads import is_sha256
 from tholos.kit.blobs import BlobMismatch, DiskFull
 from tholos.kit.errors import Forbidden, PayloadTooLarge, TholosError, responses
-from tholos.kit.http import body_schema
-from tholos.kit.services import Services, ServicesDep
+from tholos.kit.http import ServicesDep, body_schema
+from tholos.kit.services import Services
 
 router = APIRouter()
 

@@ -17,8 +17,8 @@ from tholos.jobs.folders import log_path, read_log
 from tholos.jobs.models import JobState
 from tholos.jobs.schemas import JobOut, JobPage, Series, SeriesList
 from tholos.kit.errors import responses
+from tholos.kit.http import ServicesDep
 from tholos.kit.paging import BadCursor
-from tholos.kit.services import ServicesDep
 
 router = APIRouter(prefix="/api/v1", tags=["jobs"])
 

@@ -86,7 +86,7 @@ def _context(job: Job, settings: Settings, database: Database, channel: Channel)
         job_id=job.id,
         kind=job.kind,
         attempt=job.attempt,
-        actor=Actor.system(job.owner.id, job.owner.name),
+        actor=Actor.system(job.owner.id, job.owner.name, is_admin=job.owner.is_admin),
         settings=settings,
         database=database,
         blobs=LocalBlobStore(settings.blobs_dir),

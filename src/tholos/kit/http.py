@@ -9,11 +9,11 @@ import re
 import time
 from collections.abc import Awaitable, Callable
 from http import HTTPStatus
-from typing import Any
+from typing import Annotated, Any
 
 import orjson
 import structlog
-from fastapi import FastAPI, Request
+from fastapi import Depends, FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from pydantic import BaseModel
 from starlette.datastructures import Headers, MutableHeaders
@@ -31,9 +31,19 @@ from tholos.kit.errors import (
 )
 from tholos.kit.ids import new_id
 from tholos.kit.logs import get_logger
+from tholos.kit.services import Services
 
 ErrorPage = Callable[[Request, TholosError, str], Awaitable[Response | None]]
 """Renders an error for a person's browser, or returns None where the request wants JSON."""
+
+
+def _services(request: Request) -> Services:
+    services: Services = request.app.state.services
+    return services
+
+
+ServicesDep = Annotated[Services, Depends(_services)]
+"""The parameter type by which an endpoint asks for the server's services."""
 
 REQUEST_ID = "x-request-id"
 _ACCEPTABLE_ID = re.compile(r"[\w.-]{1,80}", re.ASCII)

@@ -3,9 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Annotated
-
-from fastapi import Depends, Request
 
 from tholos.kit.blobs import BlobStore
 from tholos.kit.database import Database
@@ -19,12 +16,3 @@ class Services:
     settings: Settings
     database: Database
     blobs: BlobStore
-
-
-def _services(request: Request) -> Services:
-    services: Services = request.app.state.services
-    return services
-
-
-ServicesDep = Annotated[Services, Depends(_services)]
-"""The parameter type by which an endpoint asks for the server's services."""

@@ -11,7 +11,7 @@ from tholos.hub import service as hub
 from tholos.hub.errors import AmbiguousRevision, RepoNotFound, RevisionNotFound
 from tholos.jobs.schemas import JobOut
 from tholos.kit.errors import Forbidden, responses
-from tholos.kit.services import ServicesDep
+from tholos.kit.http import ServicesDep
 from tholos.optimization import service
 from tholos.optimization.errors import NothingToCompile
 from tholos.runtimes.errors import BrokenModel

@@ -517,10 +517,10 @@ class ModelFormatUnknown(errors.InvalidInput):
     default_code = "model_format_unknown"
 
 
-class ModelRowsMissing(errors.Unprocessable):
-    """The model did not answer every row."""
+class ModelOutputMisfit(errors.Unprocessable):
+    """The model's output does not fit its signature."""
 
-    default_code = "model_rows_missing"
+    default_code = "model_output_misfit"
 
 
 class ModelUntrustedTypes(errors.Unprocessable):
@@ -715,16 +715,16 @@ class RevisionNotFound(errors.NotFound):
     default_code = "revision_not_found"
 
 
+class RevisionNotHead(errors.Conflict):
+    """The revision is not the head of main any more, so that nothing can be committed on top of it."""
+
+    default_code = "revision_not_head"
+
+
 class RevisionNotServable(errors.Unprocessable):
     """The revision holds nothing that can be served."""
 
     default_code = "revision_not_servable"
-
-
-class RevisionSuperseded(errors.Conflict):
-    """The revision is not the head of main any more, so that nothing can be committed on top of it."""
-
-    default_code = "revision_superseded"
 
 
 class RouteNotFound(errors.NotFound):
@@ -951,7 +951,7 @@ BY_CODE: Mapping[str, type[errors.TholosError]] = {
     "model_broken": ModelBroken,
     "model_file_missing": ModelFileMissing,
     "model_format_unknown": ModelFormatUnknown,
-    "model_rows_missing": ModelRowsMissing,
+    "model_output_misfit": ModelOutputMisfit,
     "model_untrusted_types": ModelUntrustedTypes,
     "name_reserved": NameReserved,
     "name_taken": NameTaken,
@@ -984,8 +984,8 @@ BY_CODE: Mapping[str, type[errors.TholosError]] = {
     "repo_exists": RepoExists,
     "repo_not_found": RepoNotFound,
     "revision_not_found": RevisionNotFound,
+    "revision_not_head": RevisionNotHead,
     "revision_not_servable": RevisionNotServable,
-    "revision_superseded": RevisionSuperseded,
     "route_not_found": RouteNotFound,
     "rows_too_few": RowsTooFew,
     "samples_not_installed": SamplesNotInstalled,

@@ -8,7 +8,7 @@ from tholos.accounts.dependencies import DEFAULT_LIMIT, CurrentActor, Cursor, Li
 from tholos.accounts.errors import InvalidName, NameReserved
 from tholos.hub.errors import RepoNotFound, RevisionNotFound
 from tholos.kit.errors import Forbidden, responses
-from tholos.kit.services import ServicesDep
+from tholos.kit.http import ServicesDep
 from tholos.runtimes.errors import BrokenModel, PickleRefused
 from tholos.serving import service
 from tholos.serving.errors import DeploymentNotFound, NothingToRollBackTo, NotInlineable, NotServable

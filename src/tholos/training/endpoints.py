@@ -13,7 +13,7 @@ from tholos.hub.errors import AmbiguousRevision, RepoNotFound, RevisionNotFound
 from tholos.jobs.errors import JobNotFound
 from tholos.jobs.schemas import JobOut
 from tholos.kit.errors import responses
-from tholos.kit.services import ServicesDep
+from tholos.kit.http import ServicesDep
 from tholos.tasks.errors import UnknownTask
 from tholos.tasks.task import task as known_task
 from tholos.training import service

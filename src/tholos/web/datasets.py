@@ -10,7 +10,7 @@ from starlette.responses import Response
 from tholos.accounts.dependencies import OptionalActor, Read
 from tholos.data import service as data
 from tholos.data.schemas import ProfileOut
-from tholos.kit.services import ServicesDep
+from tholos.kit.http import ServicesDep
 from tholos.web.rendering import page
 from tholos.web.repos import DATASET, At
 

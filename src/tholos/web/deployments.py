@@ -16,8 +16,9 @@ from tholos.accounts.authorization import Action, Actor, may
 from tholos.accounts.dependencies import SESSION_COOKIE, CurrentActor, Cursor, Read
 from tholos.gateway.exchange import JSON, Exchange
 from tholos.gateway.gateway import Gateway
+from tholos.kit.http import ServicesDep
 from tholos.kit.ids import new_id
-from tholos.kit.services import Services, ServicesDep
+from tholos.kit.services import Services
 from tholos.serving import service
 from tholos.serving.errors import DeploymentNotFound
 from tholos.serving.schemas import DeploymentOut, DeploymentSchema

@@ -8,7 +8,7 @@ from starlette.responses import Response
 from tholos.accounts.dependencies import CurrentActor, Read
 from tholos.hub import service as hub
 from tholos.jobs import service as jobs
-from tholos.kit.services import ServicesDep
+from tholos.kit.http import ServicesDep
 from tholos.serving import service as serving
 from tholos.serving.schemas import DeploymentOut
 from tholos.web.rendering import page

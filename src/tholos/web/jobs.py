@@ -11,7 +11,7 @@ from tholos.accounts.dependencies import CurrentActor, Cursor, Read
 from tholos.jobs import service
 from tholos.jobs.folders import log_path, read_log
 from tholos.jobs.schemas import JobOut, Series
-from tholos.kit.services import ServicesDep
+from tholos.kit.http import ServicesDep
 from tholos.web.rendering import page
 
 router = APIRouter(include_in_schema=False)

@@ -14,7 +14,7 @@ from tholos.accounts.dependencies import CurrentActor, Cursor, OptionalActor, Re
 from tholos.hub import service as hub
 from tholos.hub.rendering import render
 from tholos.kit.database import ReadSession
-from tholos.kit.services import ServicesDep
+from tholos.kit.http import ServicesDep
 from tholos.runtimes.errors import BrokenModel
 from tholos.runtimes.model import MODEL_JSON, ModelDescription
 from tholos.web.rendering import page

@@ -10,7 +10,7 @@ from starlette.responses import RedirectResponse, Response
 from tholos.accounts import service as accounts
 from tholos.accounts.dependencies import SESSION_COOKIE, OptionalActor, refuse_cross_origin
 from tholos.kit.errors import TholosError
-from tholos.kit.services import ServicesDep
+from tholos.kit.http import ServicesDep
 from tholos.web.rendering import page
 
 router = APIRouter(include_in_schema=False)
