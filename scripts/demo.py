@@ -27,7 +27,7 @@ from rich.table import Table
 
 import tholos
 
-console = Console(highlight=False)
+console = Console(highlight=False, soft_wrap=True, width=None if sys.stdout.isatty() else 130)
 READY_WITHIN_S = 60
 
 

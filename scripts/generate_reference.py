@@ -32,7 +32,7 @@ def settings_page() -> str:
     lines = [
         "# Settings",
         "",
-        "Each is an environment variable, read once at the start; `tholos config` prints them with their present values.",
+        "Each is an environment variable, read once at the start; `tholos config` prints their present values.",
         "",
         "| variable | default | meaning |",
         "|---|---|---|",

@@ -37,7 +37,7 @@ def wire_errors() -> list[type[kit.TholosError]]:
         if module.name.endswith((".errors", ".endpoints")) and not module.name.startswith("tholos.sdk."):
             importlib.import_module(module.name)
     by_code: dict[str, type[kit.TholosError]] = {}
-    for error in _descendants(kit.TholosError):
+    for error in sorted(_descendants(kit.TholosError), key=lambda error: (error.__module__, error.__qualname__)):
         if "code" in vars(error) and error.__module__ != kit.__name__:
             by_code.setdefault(error.code, error)
     families = {error.code for error in _descendants(kit.TholosError) if error.__module__ == kit.__name__}

@@ -21,7 +21,7 @@ from tholos.sdk.errors import TholosError
 if TYPE_CHECKING:
     from conftest import Platform
 
-CSV = "x,y,label\n" + "\n".join(f"{i},{i * 7 % 13},{'ab'[(i * 7 % 13) > 6]}" for i in range(300)) + "\n"
+CSV = "x,y,label\n" + "\n".join(f"{i % 50},{i * 7 % 13},{'ab'[(i * 7 % 13) > 6]}" for i in range(300)) + "\n"
 
 
 def eventually(condition: Callable[[], bool], what: str, seconds: float = 90) -> None:
@@ -57,7 +57,7 @@ def push_table(client: tholos.Client, folder: Path) -> str:
 def test_kill_everything_while_files_are_pushed(own_platform: Platform, tmp_path: Path) -> None:
     acknowledged: dict[str, str] = {}
     with connected(own_platform) as client:
-        client.datasets.create("admin/pushed")
+        client.dataset("admin/pushed").create()
 
         def push_on() -> None:
             with suppress(TholosError):
@@ -113,7 +113,7 @@ def test_kill_during_and_after_a_deployment(own_platform: Platform, tmp_path: Pa
         own_platform.kill()
     own_platform.start()
     with connected(own_platform) as client:
-        client.deployments.wait_ready(data, timeout_s=120)
+        client.deployments.wait_ready(data, 120)
         row = {"x": 1, "y": 12}
         expected = client.model(data).predict(row).output
 

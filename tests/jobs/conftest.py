@@ -34,8 +34,8 @@ def _importable_samples(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.fixture
 def settings(settings: Settings) -> Settings:
-    """Short leases and delays, so that recovery need not be waited for."""
-    return settings.model_copy(update={"job_retry_delay_s": 0.05, "job_kill_grace_s": 0.5, "job_lease_s": 3.0})
+    """Short delays, so that recovery need not be waited for."""
+    return settings.model_copy(update={"job_retry_delay_s": 0.05, "job_kill_grace_s": 0.5})
 
 
 @pytest.fixture

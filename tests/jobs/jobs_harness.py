@@ -9,11 +9,11 @@ from pathlib import Path
 from typing import Any
 
 import psutil
-from sqlalchemy import func, select
+from sqlalchemy import func, select, update
 
 from tholos.accounts.authorization import Actor
 from tholos.accounts.models import AuditEntry
-from tholos.jobs import service
+from tholos.jobs import repository, service
 from tholos.jobs.folders import log_path
 from tholos.jobs.kinds import JobKind
 from tholos.jobs.models import Direction, Job, JobState
@@ -62,6 +62,11 @@ class Queue:
     def cancel(self, job_id: str) -> Job:
         with self.database.write() as write:
             return service.cancel(write, self.actor, job_id)
+
+    def let_lease_run_out(self, job_id: str) -> None:
+        """Makes the lease of a running job end now, as if its runner had said nothing for its length."""
+        with self.database.write() as write:
+            write.execute(update(Job).where(Job.id == job_id).values(lease_until=repository.database_now(-1.0)))
 
     async def until(self, job_id: str, condition: Callable[[Job], bool]) -> Job:
         """The job, once the condition holds."""

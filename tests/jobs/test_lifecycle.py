@@ -34,11 +34,6 @@ def claimed(queue: Queue) -> Claim:
     return held
 
 
-def let_lease_run_out(queue: Queue, held: Claim) -> None:
-    with queue.database.write() as write:
-        write.execute(update(Job).where(Job.id == held.job_id).values(lease_until=repository.database_now(-1.0)))
-
-
 def make_due(queue: Queue, held: Claim) -> None:
     with queue.database.write() as write:
         write.execute(update(Job).where(Job.id == held.job_id).values(available_at=repository.database_now()))
@@ -87,7 +82,7 @@ def test_an_expired_run_goes_back_to_the_queue_and_its_child_is_refused(queue: Q
     old = claimed(queue)
     with queue.database.read() as read:
         assert repository.expired(read) == []
-    let_lease_run_out(queue, old)
+    queue.let_lease_run_out(old.job_id)
 
     published: list[Claim] = []
     with pytest.raises(Superseded), queue.database.write() as write:  # even before anyone else has it

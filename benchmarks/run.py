@@ -1,0 +1,54 @@
+"""Runs every benchmark, one after the other, and writes what they said to docs/results/benchmarks.md.
+
+    python benchmarks/run.py
+
+Run it on a machine that does nothing else.
+"""
+
+from __future__ import annotations
+
+import os
+import platform
+import subprocess
+import sys
+import time
+from importlib.metadata import version
+from pathlib import Path
+
+from tholos.kit.hardware import hardware
+
+HERE = Path(__file__).parent
+PAGE = HERE.parent / "docs" / "results" / "benchmarks.md"
+BENCHMARKS = ("startup", "server", "training", "transfer", "compile")
+LIBRARIES = ("tholos", "scikit-learn", "onnxruntime", "numpy", "uvicorn", "sqlalchemy")
+
+
+def main() -> int:
+    """Runs, prints and writes; returns 1 when a benchmark failed."""
+    load = os.getloadavg()[0]
+    versions = ", ".join(f"{library} {version(library)}" for library in LIBRARIES)
+    parts = [
+        "# Benchmarks",
+        "",
+        (
+            f"Written by `make bench` on {time.strftime('%Y-%m-%d')}. {hardware()}; Linux {platform.release()}, "
+            f"Python {platform.python_version()}, {versions}. Load of the machine at the start: {load:.1f}."
+        ),
+    ]
+    failed = False
+    for name in BENCHMARKS:
+        path = HERE / f"{name}.py"
+        print(f"== {name}", flush=True)
+        done = subprocess.run([sys.executable, str(path)], capture_output=True, text=True, check=False)
+        failed |= done.returncode != 0
+        said = done.stdout.rstrip() or done.stderr.rstrip()
+        print(said, flush=True)
+        title = (path.read_text().split('"""')[1]).strip().splitlines()[0]
+        parts += ["", f"## {name.capitalize()}", "", f"{title} `python benchmarks/{name}.py`", "", "```", said, "```"]
+    PAGE.write_text("\n".join([*parts, ""]), encoding="utf-8")
+    print(f"wrote {PAGE.relative_to(HERE.parent)}")
+    return int(failed)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
