@@ -5,6 +5,9 @@ BIN := $(VENV)/bin
 SPACE := $(VENV)/.installed
 TESTS ?= tests
 
+# The platform is many short processes: each would compile it anew where this is set.
+unexport PYTHONDONTWRITEBYTECODE
+
 .DEFAULT_GOAL := help
 .PHONY: help demo test test-all lint format bench docs clean
 
