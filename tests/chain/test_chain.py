@@ -44,6 +44,7 @@ def test_the_short_form_of_the_sdk(
     model = Model(penguins)
     model.set_input(client.deployments.schema(penguins)["example"]["input"])
     assert model.predict().output in {"Adelie", "Chinstrap", "Gentoo"}
+    model._client.close()
 
 
 def test_images_by_class(client: tholos.Client) -> None:

@@ -26,7 +26,7 @@ from sqlalchemy.orm import DeclarativeBase, Session
 from sqlalchemy.pool import QueuePool
 from sqlalchemy.types import TypeDecorator
 
-_POLL_S = 0.02
+_POLL_S = 0.04
 _POSTGRES_POLL_S = 0.2
 _IMMEDIATE = "tholos_immediate"
 _NAMES = {
