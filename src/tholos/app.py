@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from importlib.metadata import version
@@ -24,6 +25,9 @@ from tholos.web import routes as web
 from tholos.web.failures import error_page
 
 ROOMS = (accounts, jobs, hub, data, training, optimization, evaluation, serving)
+
+# Exactly these addresses: a branch may be called "x/blobs/y", and its body is bounded like any other.
+_UPLOAD = re.compile(r"/api/v1/(?:models|datasets)/[^/]+/[^/]+/(?:blobs/[^/]+|commits)")
 
 
 def create_app(services: Services) -> FastAPI:
@@ -57,4 +61,4 @@ def create_app(services: Services) -> FastAPI:
 
 def _counts_for_itself(path: str) -> bool:
     """Uploads, commits and predictions have limits of their own."""
-    return path.startswith("/predict/") or "/blobs/" in path or path.endswith("/commits")
+    return path.startswith("/predict/") or _UPLOAD.fullmatch(path) is not None

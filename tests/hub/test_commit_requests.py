@@ -103,3 +103,11 @@ def test_a_card_over_http(as_ada: TestClient):
     assert broken["warnings"]
     first = as_ada.get("/api/v1/models/ada/penguins/card", params={"rev": commit}).json()
     assert first["metadata"] == {"license": "mit"}
+
+
+@pytest.mark.parametrize("database_kind", ["sqlite"])
+def test_no_other_address_takes_a_body_without_bounds(as_ada: TestClient):
+    body = b'{"revision": "main", "force": "' + b" " * 20_000_000 + b'"}'
+    for path in ("branches/x/blobs/y", "branches/x/commits"):
+        answer = as_ada.put(f"/api/v1/models/ada/penguins/{path}", content=body)
+        assert (answer.status_code, answer.json()["error"]["code"]) == (413, "body_too_large")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Annotated
+from typing import Annotated, Literal
 from urllib.parse import unquote
 
 from fastapi import Depends, Request
@@ -36,7 +36,7 @@ class Address:
     name: str
 
 
-def _address(kinds: str, namespace: str, name: str) -> Address:
+def _address(kinds: Literal["models", "datasets"], namespace: str, name: str) -> Address:
     return Address(RepoKind(kinds.removesuffix("s")), f"{namespace}/{name}")
 
 

@@ -230,8 +230,15 @@ def card_of(read: ReadSession, blobs: BlobStore, root: str) -> Card:
 
 
 def index_card(write: WriteSession, repo: Repo, card: Card) -> None:
-    """Makes the card's metadata and tags what lists show and filter by; values too long for a list are left out."""
-    repo.card = {key: value for key, value in card.metadata.items() if len(str(value)) <= _MAX_INDEXED_CHARACTERS}
+    """Makes the card's metadata and tags what lists show and filter by, without what is too long for a list."""
+    room = _MAX_INDEXED_CHARACTERS
+    kept: dict[str, Any] = {}
+    for key, value in sorted(card.metadata.items(), key=lambda item: len(str(item))):
+        room -= len(str((key, value)))
+        if room < 0:
+            break
+        kept[key] = value
+    repo.card = kept
     repository.replace_tags(write, repo.id, card.tags)
 
 
