@@ -21,7 +21,7 @@ test: $(SPACE)-dev system ## Run the tests, as CI does
 	$(BIN)/python -m pytest $(TESTS) -n 2 --dist loadscope -m "not long" --cov --cov-report=term:skip-covered
 
 test-all: $(SPACE)-dev system ## Run everything: long matrices, soaks and fuzzers too
-	$(BIN)/python -m pytest $(TESTS) -n 2 --dist loadscope --cov --cov-report=term:skip-covered
+	THOLOS_TEST_FUZZ_ROUNDS=100 $(BIN)/python -m pytest $(TESTS) -n 2 --dist loadscope
 
 lint: $(SPACE)-dev ## Check style, types and the direction of imports
 	$(BIN)/ruff check .

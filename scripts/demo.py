@@ -79,7 +79,7 @@ def main() -> int:
         server = start(Path(home), options.port)
         try:
             return run(server, Path(home), check=options.check)
-        except (tholos.TholosError, AssertionError) as error:
+        except (tholos.TholosError, httpx2.HTTPError, AssertionError) as error:
             console.print(f"[red]The demo failed:[/red] {error}")
             return 1
         except KeyboardInterrupt:

@@ -17,9 +17,9 @@ from tholos.kit.database import Database
 from tholos.kit.services import Services
 from tholos.kit.settings import Settings
 from tholos.training.catalogue import catalogue
+from tholos.web.reference import operations
 
 REFERENCE = Path(__file__).parent.parent / "docs" / "reference"
-_METHODS = ("get", "post", "put", "patch", "delete")
 
 
 def pages() -> dict[str, str]:
@@ -48,50 +48,23 @@ def rest_page() -> str:
     lines = [
         "# REST API",
         "",
-        "The same document, to try out: `/api/docs` on a running server; for programs: `/api/openapi.json`.",
+        "The same on a running server: `/api/docs`; for programs: `/api/openapi.json`.",
         "",
         'Send `Authorization: Bearer <token>`. Lists answer `{"items": […], "next_cursor": …}`; pass the cursor on as',
         '`?cursor=`. Every error has one shape: `{"error": {"code", "message", "next", "details"}, "request_id"}`.',
-        "",
-        "## Predictions",
-        "",
-        "### `POST /predict/{namespace}/{deployment}`",
-        "",
-        '`{"input": …}`, or an image as the raw body with its `Content-Type`. See [deploy and predict](../deploy.md).',
     ]
-    document = _openapi()
-    by_tag: dict[str, list[str]] = {}
-    for path, operations in document["paths"].items():
-        for method in _METHODS:
-            if operation := operations.get(method):
-                tag = (operation.get("tags") or ["other"])[0]
-                by_tag.setdefault(tag, []).extend(_operation(document, method, path, operation))
-    for tag, described in by_tag.items():
-        lines += ["", f"## {tag.capitalize()}", *described]
+    for tag, found in operations(_openapi()).items():
+        lines += ["", f"## {tag.capitalize()}"]
+        for one in found:
+            lines += ["", f"### `{one.method} {one.path}`", "", one.text]
+            if one.query:
+                lines += ["", f"Query: {', '.join(f'`{name}`' for name in one.query)}."]
+            if one.body:
+                fields = ", ".join(f"`{name}`{'' if required else '?'}" for name, required in one.body)
+                lines += ["", f"Body: {fields}."]
+            if one.errors:
+                lines += ["", "Errors: " + " ".join(f"{status} `{code}`: {text}" for status, code, text in one.errors)]
     return "\n".join([*lines, ""])
-
-
-def _operation(document: dict[str, Any], method: str, path: str, operation: dict[str, Any]) -> list[str]:
-    lines = ["", f"### `{method.upper()} {path}`", "", (operation.get("description") or operation["summary"]).strip()]
-    query = [f"`{item['name']}`" for item in operation.get("parameters", []) if item["in"] == "query"]
-    if query:
-        lines += ["", f"Query: {', '.join(query)}."]
-    body = operation.get("requestBody", {}).get("content", {}).get("application/json", {}).get("schema", {})
-    if name := body.get("$ref", "").rpartition("/")[2]:
-        schema = document["components"]["schemas"][name]
-        required = set(schema.get("required", []))
-        fields = [f"`{field}`{'' if field in required else '?'}" for field in schema.get("properties", {})]
-        lines += ["", f"Body: {', '.join(fields)}."]
-    codes = [
-        line
-        for status, answer in operation.get("responses", {}).items()
-        if status.startswith(("4", "5"))
-        for line in answer.get("description", "").split("\n\n")
-        if line.startswith("`")
-    ]
-    if codes:
-        lines += ["", "Errors: " + " ".join(codes)]
-    return lines
 
 
 def _openapi() -> dict[str, Any]:

@@ -213,18 +213,28 @@ class Platform:
 @pytest.fixture(scope="session")
 def platform(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Platform]:
     """One running platform that tests share: each works in repos of its own."""
-    yield from _running(tmp_path_factory.mktemp("platform") / "home")
+    yield from _running(tmp_path_factory.mktemp("platform") / "home", {})
 
 
 @pytest.fixture
 def own_platform(tmp_path: Path) -> Iterator[Platform]:
     """A running platform that one test may kill, stop and start again."""
-    yield from _running(tmp_path / "home")
+    yield from _running(tmp_path / "home", {})
 
 
-def _running(home: Path) -> Iterator[Platform]:
+@pytest.fixture
+def postgres_platform(tmp_path: Path, postgres: str) -> Iterator[Platform]:
+    """As ``own_platform``, with two gateways, on an empty PostgreSQL database."""
+    name = f"t{uuid.uuid4().hex}"
+    _admin(postgres, f"CREATE DATABASE {name}")
+    yield from _running(tmp_path / "home", {"THOLOS_DATABASE_URL": _in(postgres, name), "THOLOS_WORKERS": "2"})
+    _admin(postgres, f"DROP DATABASE {name} WITH (FORCE)")
+
+
+def _running(home: Path, environment: dict[str, str]) -> Iterator[Platform]:
     home.mkdir()
-    platform = Platform(home, {"THOLOS_HOME": str(home), "THOLOS_PORT": "0", "THOLOS_JOB_RETRY_DELAY_S": "0.1"})
+    own = {"THOLOS_HOME": str(home), "THOLOS_PORT": "0", "THOLOS_JOB_RETRY_DELAY_S": "0.1"}
+    platform = Platform(home, own | environment)
     platform.start()
     yield platform
     platform.stop()

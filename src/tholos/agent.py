@@ -17,6 +17,8 @@ from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from pathlib import Path
 
+from pydantic import ValidationError
+
 from tholos.accounts.service import create_administrator
 from tholos.data.kinds import KINDS as DATA_KINDS
 from tholos.data.service import HANDLERS
@@ -30,7 +32,7 @@ from tholos.kit.home import HomeLock, announce, write_private
 from tholos.kit.ids import new_id
 from tholos.kit.logs import configure_logs, get_logger
 from tholos.kit.outbox import dispatch
-from tholos.kit.settings import Settings
+from tholos.kit.settings import Settings, invalid_setting
 from tholos.migrations import migrate
 from tholos.optimization.kinds import KINDS as OPTIMIZATION_KINDS
 from tholos.serving.supervisor import Supervisor
@@ -248,6 +250,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m tholos.agent", description="Run the Tholos platform.")
     for name, kind in (("host", str), ("port", int), ("workers", int), ("home", str)):
         parser.add_argument(f"--{name}", type=kind)
+    os.umask(0o077)  # what a home holds is for its owner alone
     given = {name: value for name, value in vars(parser.parse_args()).items() if value is not None}
     try:
         settings = Settings(**given)
@@ -257,8 +260,8 @@ def main() -> None:
             asyncio.run(Agent(settings).run())
     except TholosError as error:
         sys.exit(f"error: {error.message}\n  → {error.next}")
-    except ValueError as error:
-        sys.exit(f"error: a setting is not valid.\n{error}\n  → See `tholos config`.")
+    except ValidationError as error:
+        sys.exit(f"error: {invalid_setting(error)}\n  → Change or unset it; docs/reference/settings.md has the bounds.")
 
 
 if __name__ == "__main__":

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import re
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
+from functools import partial
 from importlib.metadata import version
+from typing import Any
 
 from fastapi import FastAPI
 
@@ -13,6 +15,7 @@ from tholos.accounts import endpoints as accounts
 from tholos.data import endpoints as data
 from tholos.evaluation import endpoints as evaluation
 from tholos.gateway.gateway import Gateway
+from tholos.gateway.openapi import PATHS
 from tholos.gateway.routes import routes as gateway_routes
 from tholos.hub import endpoints as hub
 from tholos.jobs import endpoints as jobs
@@ -42,13 +45,14 @@ def create_app(services: Services) -> FastAPI:
     app = FastAPI(
         title="Tholos",
         version=version("tholos"),
-        docs_url="/api/docs",
+        docs_url=None,
         redoc_url=None,
         openapi_url="/api/openapi.json",
         lifespan=lifespan,
     )
     app.state.services = services
     app.state.gateway = gateway
+    app.openapi = partial(_openapi, app.openapi)  # type: ignore[method-assign]  # as FastAPI documents it
     app.router.routes.extend(gateway_routes(gateway, services.settings.max_predict_bytes))
     for room in ROOMS:
         app.include_router(room.router)
@@ -57,6 +61,13 @@ def create_app(services: Services) -> FastAPI:
     app.add_middleware(BodyLimit, max_bytes=services.settings.max_request_bytes, exempt=_counts_for_itself)
     app.add_middleware(RequestIdentity)
     return app
+
+
+def _openapi(of_the_rooms: Callable[[], dict[str, Any]]) -> dict[str, Any]:
+    """The rooms' document, with the gateway's routes, which stand beside FastAPI."""
+    document = of_the_rooms()
+    document["paths"] |= PATHS
+    return document
 
 
 def _counts_for_itself(path: str) -> bool:

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import orjson
 
-from tholos.gateway.errors import BrokenJson, BrokenUtf8, NoInput, NonFiniteJson, TooDeep, WrongContentType
+from tholos.gateway.errors import BrokenJson, BrokenUtf8, NoInput, NonFiniteJson, TooDeep, UnknownKey, WrongContentType
 from tholos.tasks.signature import Batch, Limits, Outputs, Signature, decode
 
 MAX_DEPTH = 16
@@ -23,7 +23,7 @@ _IMAGE = "image/"
 def decode_input(body: bytes, content_type: str) -> Any:
     """The input that a body carries: JSON values, or bytes for an image sent raw.
 
-    Raises WrongContentType, BrokenUtf8, BrokenJson, NonFiniteJson, TooDeep, NoInput.
+    Raises WrongContentType, BrokenUtf8, BrokenJson, NonFiniteJson, TooDeep, NoInput, UnknownKey.
     """
     kind = content_type.partition(";")[0].strip().lower()
     if kind.startswith(_IMAGE):
@@ -40,6 +40,10 @@ def decode_input(body: bytes, content_type: str) -> Any:
         raise _not_json(body, error) from None
     if not isinstance(document, dict) or "input" not in document:
         raise NoInput('The body has no "input".', next=f'Send {{"input": …}}. {_SCHEMA}')
+    if unknown := next((key for key in document if key != "input"), None):
+        raise UnknownKey(
+            f'The body has a key {unknown[:100]!r} beside "input".', next=f'Send {{"input": …}} alone. {_SCHEMA}'
+        )
     _check_depth(document)
     return document["input"]
 

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from typing import ClassVar
 
-from tholos.kit.errors import InvalidInput, MethodNotAllowed, PayloadTooLarge
+from tholos.kit import http
+from tholos.kit.errors import InvalidInput, MethodNotAllowed
+from tholos.tasks.errors import NotFinite
 
 
 class BrokenJson(InvalidInput):
@@ -19,10 +21,8 @@ class BrokenUtf8(InvalidInput):
     code: ClassVar[str] = "broken_utf8"
 
 
-class NonFiniteJson(InvalidInput):
+class NonFiniteJson(NotFinite):
     """The body holds NaN or Infinity, which JSON does not have."""
-
-    code: ClassVar[str] = "input_not_finite"
 
 
 class TooDeep(InvalidInput):
@@ -43,13 +43,15 @@ class WrongContentType(InvalidInput):
     code: ClassVar[str] = "content_type_wrong"
 
 
-class BodyTooLarge(PayloadTooLarge):
-    """The body is larger than a prediction may be."""
+class UnknownKey(InvalidInput):
+    """The body has a key beside its input."""
 
-    code: ClassVar[str] = "body_too_large"
+    code: ClassVar[str] = "key_unknown"
+
+
+class BodyTooLarge(http.BodyTooLarge):
+    """The body is larger than a prediction may be."""
 
 
 class UsePost(MethodNotAllowed):
     """Predictions are asked for with POST."""
-
-    code: ClassVar[str] = "method_not_allowed"

@@ -118,8 +118,6 @@ class UploadIncomplete(InvalidInput):
 class UnsatisfiableRange(RangeNotSatisfiable):
     """The range asked for lies outside the file."""
 
-    code = "range_not_satisfiable"
-
 
 class InvalidRefName(InvalidInput):
     """The name cannot be used for a branch or tag."""

@@ -9,7 +9,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Literal
 
-from pydantic import Field, PositiveFloat, PositiveInt
+from pydantic import Field, PositiveFloat, PositiveInt, ValidationError
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 MIB = 1 << 20
@@ -145,3 +145,10 @@ class Settings(BaseSettings):
         """The settings that differ from their defaults, as the environment of a child process."""
         chosen = {f"THOLOS_{name.upper()}": str(getattr(self, name)) for name in self.model_fields_set}
         return {**chosen, "THOLOS_HOME": str(self.home)}
+
+
+def invalid_setting(error: ValidationError) -> str:
+    """What is wrong with the first setting that was refused, by the name of its environment variable."""
+    problem = error.errors()[0]
+    variable = f"THOLOS_{problem['loc'][0]!s}".upper() if problem["loc"] else "A setting"
+    return f"{variable} is not valid: {problem['msg']}."

@@ -11,6 +11,7 @@ from starlette.responses import Response
 
 from tholos.accounts.authorization import Actor
 from tholos.accounts.dependencies import CurrentActor, Cursor, OptionalActor, Read
+from tholos.data.repository import view_of
 from tholos.hub import service as hub
 from tholos.hub.rendering import render
 from tholos.kit.database import ReadSession
@@ -139,7 +140,11 @@ def show_card(request: Request, at: At, actor: OptionalActor, read: Read, servic
             image=lambda path: f"{values['raw']}/{found.revision.commit_id}/{quote(path)}",
         ),
     }
-    model = model_description(services, read, found) if at.kind is hub.RepoKind.MODEL else None
+    is_model = at.kind is hub.RepoKind.MODEL
+    model = model_description(services, read, found) if is_model else None
+    unread = None if is_model else view_of(read, found.repo.id, found.revision.commit_id)
+    if unread is not None and unread.state == "failed" and unread.error is not None:
+        shown["warnings"] = (*card.warnings, f"{unread.error['message']} {unread.error['next']}")
     return page(request, "card.html", actor, tab="card", card=shown, model=model, **values)
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from fastapi import FastAPI
 from starlette.staticfiles import StaticFiles
 
-from tholos.web import datasets, deployments, home, jobs, measurements, repos, session
+from tholos.web import datasets, deployments, home, jobs, measurements, reference, repos, session
 from tholos.web.rendering import STATIC
 
 _DATASETS = (datasets.router, repos.datasets)
@@ -18,6 +18,6 @@ def install(app: FastAPI) -> None:
     Models' addresses begin at the root (``/namespace/name``) and come last: they would match the others.
     """
     app.mount("/static", StaticFiles(directory=STATIC))
-    first = (session.router, home.router, jobs.router, deployments.router, repos.lists)
+    first = (session.router, reference.router, home.router, jobs.router, deployments.router, repos.lists)
     for router in (*first, *_DATASETS, *_MODELS):
         app.include_router(router)
