@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import json
+import pickle
 import signal
 import stat
 
 import pytest
 
+from tholos.cli.files import PICKLE_SUFFIXES
+from tholos.runtimes.pickles import SUFFIXES
 from tholos.sdk.credentials import login_path, read_login
 
 pytestmark = pytest.mark.usefixtures("signed_in")
@@ -76,7 +79,12 @@ def test_push_pull_and_repos(tholos, tmp_path):
 
 def test_data_from_a_file_to_rows(tholos, tmp_path):
     (tmp_path / "my.csv").write_text("size,label\n" + "".join(f"{number},{number % 2}\n" for number in range(40)))
-    assert tholos("data", "push", "cli-data", tmp_path / "my.csv").code == 0
+    pushed = tholos("data", "push", "cli-data", tmp_path / "my.csv")
+    assert pushed.code == 0, pushed.err
+    assert len(pushed.out.strip()) == 40
+    assert pushed.err.endswith("40 rows, 2 columns\n")
+    again = tholos("data", "push", "cli-data", tmp_path / "my.csv", "--json").json
+    assert (again["id"], again["profile"]["state"], again["profile"]["rows"]) == (pushed.out.strip(), "ready", 40)
     profile = tholos("data", "profile", "cli-data")
     assert "40 rows, 2 columns" in profile.err
     assert profile.out.startswith("size\tinteger")
@@ -86,6 +94,60 @@ def test_data_from_a_file_to_rows(tholos, tmp_path):
     assert len(tholos("data", "show", "cli-data", "--limit", "3").out.splitlines()) == 3
     assert tholos("data", "pull", "cli-data", tmp_path / "back").code == 0
     assert (tmp_path / "back" / "my.csv").read_text() == (tmp_path / "my.csv").read_text()
+
+
+def test_pushed_data_that_cannot_be_read_is_kept_and_told(tholos, tmp_path):
+    data = tmp_path / "bad.csv"
+    data.write_bytes(b"a,b\n1,2\n\x00\x01\x02\xff")
+    pushed = tholos("data", "push", "cli-bad", data)
+    assert pushed.code == 6
+    assert len(pushed.out.strip()) == 40
+    message, fix, kept = pushed.err.splitlines()[-3:]
+    assert message.startswith("error: ")
+    assert "bad.csv" in message
+    assert fix.startswith("  → ")
+    assert "kept" in kept
+    assert "corrected file" in kept
+    failed = tholos("data", "push", "cli-bad", data, "--json")
+    assert (failed.code, failed.json["profile"]["state"]) == (6, "failed")
+    data.write_text("a,b\n1,2\n")
+    assert tholos("data", "push", "cli-bad", data).err.endswith("1 rows, 2 columns\n")
+
+
+def test_a_push_without_data_files_says_so_and_one_may_not_wait(tholos, tmp_path):
+    (tmp_path / "NOTES.md").write_text("# Nothing yet\n")
+    pushed = tholos("data", "push", "cli-notes", tmp_path / "NOTES.md")
+    assert pushed.code == 0
+    assert "There are no data files in it." in pushed.err
+    (tmp_path / "my.csv").write_text("a,b\n1,2\n")
+    unread = tholos("data", "push", "cli-notes", tmp_path / "my.csv", "--no-wait", "--json")
+    assert unread.code == 0
+    assert "profile" not in unread.json
+    assert "Reading" not in tholos("data", "push", "cli-notes", tmp_path / "my.csv", "--no-wait").err
+
+
+def test_a_pickle_pushed_to_a_model_is_warned_of(tholos, tmp_path):
+    folder = tmp_path / "model"
+    folder.mkdir()
+    (folder / "weights.bin").write_bytes(b"w" * 100)
+    (folder / "tree.joblib").write_bytes(b"anything")
+    (folder / "hidden.bin").write_bytes(pickle.dumps({"a": 1}))
+    pushed = tholos("push", "cli-pickles", folder, "--json")
+    assert pushed.code == 0
+    assert len(pushed.json["id"]) == 40
+    assert "warning: hidden.bin, tree.joblib are pickles" in pushed.err
+    assert "a deployment will refuse them" in pushed.err
+    assert "ONNX" in pushed.err
+    assert (
+        "warning: sub/hidden.bin is a pickle"
+        in tholos("push", "cli-pickles", folder / "hidden.bin", "--into", "sub/").err
+    )
+    assert "warning" not in tholos("push", "cli-pickles", folder, "--only", "weights.*").err
+    assert "warning" not in tholos("push", "cli-pickles", folder, "--kind", "dataset").err
+
+
+def test_the_names_of_pickles_are_those_that_the_server_refuses():
+    assert PICKLE_SUFFIXES == SUFFIXES
 
 
 def test_sources_and_import(tholos):
@@ -212,6 +274,21 @@ def test_cancel_and_retry(tholos, client, penguins):
     again = tholos("jobs", "retry", job_id).out.strip()
     client.jobs.cancel(again)
     assert tholos("jobs", "watch", again).code == 6
+
+
+def test_replay(tholos, client, penguins):
+    trained = client.train(penguins, "cli-replayed", target="species", algorithm="decision_tree")
+    first = trained.result(timeout=120)
+    replayed = tholos("jobs", "replay", trained.id, "--json")
+    assert replayed.code == 0, replayed.err
+    assert replayed.json["id"] != trained.id
+    assert replayed.json["result"]["validation"] == first["validation"]
+    detached = tholos("jobs", "replay", trained.id, "--detach").out.strip()
+    assert client.jobs.get(detached).record.kind == "training.train"
+    no_training = client.jobs.list(kind="data.import", state="succeeded", limit=1)[0]
+    refused = tholos("jobs", "replay", no_training.id)
+    assert refused.code == 1
+    assert "  → Replay a training.train job" in refused.err
 
 
 def test_up_runs_the_platform_until_it_is_told_to_stop(start, tmp_path):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import socket
 import threading
@@ -116,6 +117,37 @@ def test_wrong_usage(tholos, nobody, monkeypatch, arguments):
     assert "Traceback" not in outcome.err
 
 
+@pytest.mark.parametrize(
+    ("option", "value", "message"),
+    [
+        ("--days", "0", "'--days': 0 is not more than 0 and at most 3650"),
+        ("--days", "-1", "-1 is not more than 0"),
+        ("--days", "nan", "nan is not more than 0"),
+        ("--days", "1e9", "at most 3650"),
+        ("--scope", "nonsense", "'nonsense' is not one of 'read', 'write', 'predict', 'admin'"),
+    ],
+)
+def test_a_key_that_cannot_be_is_refused_before_the_server_is_asked(tholos, nobody, option, value, message):
+    outcome = tholos("--url", nobody, "keys", "create", "shop", option, value)
+    assert outcome.code == 2
+    assert message in outcome.err
+
+
+def test_a_push_whose_data_is_not_read_in_time_says_where_to_look(tholos, answering, tmp_path, monkeypatch):
+    monkeypatch.setattr("tholos.cli.data.READING_S", 0)
+    data = tmp_path / "my.csv"
+    data.write_text("a,b\n1,2\n")
+    entry = {"path": "my.csv", "size": 8, "sha256": hashlib.sha256(data.read_bytes()).hexdigest()}
+    answer = {"id": "a" * 40, "kind": "dataset", "name": "me/x", "items": [entry], "state": "pending"}
+    url = answering(200, answer)
+    outcome = tholos("--url", url, "data", "push", "me/x", data)
+    assert (outcome.code, outcome.out) == (1, "a" * 40 + "\n")
+    assert "The data was kept" in outcome.err
+    assert "tholos data profile me/x@aaaaaaaaaa" in outcome.err
+    in_json = tholos("--url", url, "data", "push", "me/x", data, "--json")
+    assert (in_json.code, in_json.json["id"]) == (1, "a" * 40)
+
+
 def test_a_wrong_url(tholos):
     outcome = tholos("--url", "nonsense", "whoami")
     assert outcome.code == 1
@@ -141,6 +173,24 @@ def test_a_row_that_cannot_be_read(tholos, nobody, row, message):
     assert outcome.code in (1, 2)
     assert message in outcome.err
     assert "  → " in outcome.err
+
+
+@pytest.mark.parametrize(
+    ("row", "place", "problem"),
+    [
+        ('{"rooms": NaN}', "Row 0, column 'rooms'", "NaN"),
+        ('[{"rooms": 1}, {"rooms": -Infinity}]', "Row 1, column 'rooms'", "infinite"),
+        ("[[1, 2], [3, 1e999]]", "Row 1, column 1", "too large"),
+        ("[1.5, NaN]", "Row 1:", "NaN"),
+        ("NaN", "Row 0:", "NaN"),
+    ],
+)
+def test_a_number_that_json_does_not_have_is_placed(tholos, nobody, row, place, problem):
+    outcome = tholos("--url", nobody, "predict", "a/m", row)
+    assert outcome.code == 2
+    assert outcome.err.startswith(f"error: {place}")
+    assert problem in outcome.err
+    assert "Use null for a missing value" in outcome.err
 
 
 def test_a_file_that_is_not_there(tholos, platform, signed_in, tmp_path):

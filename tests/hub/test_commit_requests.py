@@ -43,41 +43,41 @@ def test_an_upload_and_a_commit(as_ada: TestClient, files: Callable[..., dict[st
     assert again.json()["error"]["details"]["head"] == body["id"]
 
 
+MALFORMED = [
+    b"",
+    b"{",
+    b"[]",
+    b"\xff\xfe",
+    b'"\\ud800"',
+    {"operations": []},
+    {"message": "x"},
+    {"message": "x", "operations": [{"op": "move", "path": "a"}]},
+    {"message": "x", "operations": [{"op": "add", "path": "a"}]},
+    {"message": "x", "operations": [{"op": "add", "path": "a", "sha256": "0" * 64}]},
+    {"message": "x", "operations": [{"op": "add", "path": "a", "sha256": "X", "size": 1}]},
+    {"message": "x", "operations": [{"op": "add", "path": "a", "sha256": "0" * 64, "size": -1}]},
+    {"message": "x", "operations": [{**add("a", b"1"), "sha256": "0" * 64, "size": 1}]},
+    {"message": "x", "operations": [{"op": "add", "path": "a", "content_base64": "not base64!"}]},
+    {"message": "x", "operations": [{"op": "add", "path": "a", "content_base64": "é"}]},
+    {"message": "x", "parent": "main", "operations": []},
+    {"message": "x", "operations": [], "force": True},
+    {"message": "a\0b", "operations": []},
+    {"message": "x", "branch": "a\0b", "operations": []},
+    {"message": "x", "operations": [add("a\0b", b"1")]},
+    {"message": "x", "operations": [add("../b", b"1")]},
+]
+
+
 @pytest.mark.parametrize("database_kind", ["sqlite"])
-@pytest.mark.parametrize(
-    "body",
-    [
-        b"",
-        b"{",
-        b"[]",
-        b"\xff\xfe",
-        b'"\\ud800"',
-        {"operations": []},
-        {"message": "x"},
-        {"message": "x", "operations": [{"op": "move", "path": "a"}]},
-        {"message": "x", "operations": [{"op": "add", "path": "a"}]},
-        {"message": "x", "operations": [{"op": "add", "path": "a", "sha256": "0" * 64}]},
-        {"message": "x", "operations": [{"op": "add", "path": "a", "sha256": "X", "size": 1}]},
-        {"message": "x", "operations": [{"op": "add", "path": "a", "sha256": "0" * 64, "size": -1}]},
-        {"message": "x", "operations": [{**add("a", b"1"), "sha256": "0" * 64, "size": 1}]},
-        {"message": "x", "operations": [{"op": "add", "path": "a", "content_base64": "not base64!"}]},
-        {"message": "x", "operations": [{"op": "add", "path": "a", "content_base64": "é"}]},
-        {"message": "x", "parent": "main", "operations": []},
-        {"message": "x", "operations": [], "force": True},
-        {"message": "a\0b", "operations": []},
-        {"message": "x", "branch": "a\0b", "operations": []},
-        {"message": "x", "operations": [add("a\0b", b"1")]},
-        {"message": "x", "operations": [add("../b", b"1")]},
-    ],
-    ids=lambda body: ascii(body)[:50],
-)
-def test_malformed_commits_are_refused(as_ada: TestClient, body: object):
-    content = body if isinstance(body, bytes) else json.dumps(body).encode()
-    answer = as_ada.post(COMMITS, content=content)
-    assert answer.status_code in (400, 404)
-    error = answer.json()["error"]
-    assert error["code"] in ("invalid_request", "invalid_commit", "invalid_path", "revision_not_found")
-    assert error["next"]
+def test_malformed_commits_are_refused(as_ada: TestClient, subtests: pytest.Subtests):
+    for body in MALFORMED:
+        with subtests.test(case=ascii(body)[:80]):
+            content = body if isinstance(body, bytes) else json.dumps(body).encode()
+            answer = as_ada.post(COMMITS, content=content)
+            assert answer.status_code in (400, 404)
+            error = answer.json()["error"]
+            assert error["code"] in ("invalid_request", "invalid_commit", "invalid_path", "revision_not_found")
+            assert error["next"]
 
 
 @pytest.mark.parametrize("database_kind", ["sqlite"])

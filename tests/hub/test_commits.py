@@ -75,31 +75,32 @@ def test_everything_can_be_deleted(commit: Commit, files: Files, services: Servi
     assert files() == {"again": b"2"}
 
 
+KEPT_THROUGH_LFS = [
+    ("weights.safetensors", b"text by content, large by rule", True),
+    ("deep/in/folder/weights.onnx", b"x", True),
+    ("saved_model/1/variables.data", b"x", True),
+    ("notes.txt", "café ☃".encode(), False),
+    ("notes.txt", b"a\0b", True),
+    ("notes.txt", b"\xff\xfe", True),
+    ("notes.txt", ("a" * 7999 + "é").encode(), False),
+    ("empty.bin", b"", False),
+    ("big.txt", b"a" * 101, True),
+    ("fits.txt", b"a" * 100, False),
+]
+
+
 @pytest.mark.parametrize("database_kind", ["sqlite"])
-@pytest.mark.parametrize(
-    ("path", "data", "lfs"),
-    [
-        ("weights.safetensors", b"text by content, large by rule", True),
-        ("deep/in/folder/weights.onnx", b"x", True),
-        ("saved_model/1/variables.data", b"x", True),
-        ("notes.txt", "café ☃".encode(), False),
-        ("notes.txt", b"a\0b", True),
-        ("notes.txt", b"\xff\xfe", True),
-        ("notes.txt", ("a" * 7999 + "é").encode(), False),
-        ("empty.bin", b"", False),
-        ("big.txt", b"a" * 101, True),
-        ("fits.txt", b"a" * 100, False),
-    ],
-)
 def test_large_and_binary_files_are_kept_through_lfs(
-    services: Services, repo: Repo, commit: Commit, path: str, data: bytes, lfs: bool
+    services: Services, repo: Repo, commit: Commit, subtests: pytest.Subtests
 ):
-    threshold = 100 if len(data) in (100, 101) else 10_000_000
-    commit(AddBytes(path, data), limits=CommitLimits(lfs_threshold_bytes=threshold))
-    found = entry(services, repo, path)
-    sha256 = hashlib.sha256(data).hexdigest()
-    assert (found.lfs, found.size, found.sha256) == (lfs, len(data), sha256)
-    assert found.git_oid == (Pointer(sha256, len(data)).oid if lfs else blob_id(data))
+    for path, data, lfs in KEPT_THROUGH_LFS:
+        with subtests.test(case=ascii((path, data, lfs))[:80]):
+            threshold = 100 if len(data) in (100, 101) else 10_000_000
+            commit(AddBytes(path, data), limits=CommitLimits(lfs_threshold_bytes=threshold))
+            found = entry(services, repo, path)
+            sha256 = hashlib.sha256(data).hexdigest()
+            assert (found.lfs, found.size, found.sha256) == (lfs, len(data), sha256)
+            assert found.git_oid == (Pointer(sha256, len(data)).oid if lfs else blob_id(data))
 
 
 def test_new_rules_in_gitattributes_count_at_once(services: Services, repo: Repo, commit: Commit):
@@ -110,11 +111,14 @@ def test_new_rules_in_gitattributes_count_at_once(services: Services, repo: Repo
     assert not entry(services, repo, "w.safetensors").lfs
 
 
+BAD_GITATTRIBUTES = [b"*.x filter=lfs\0", b"\xff", b"#" * 3000, b"# comment\n" * 20_000]
+
+
 @pytest.mark.parametrize("database_kind", ["sqlite"])
-@pytest.mark.parametrize("data", [b"*.x filter=lfs\0", b"\xff", b"#" * 3000, b"# comment\n" * 20_000])
-def test_bad_gitattributes_are_refused(commit: Commit, data: bytes):
-    with pytest.raises(errors.InvalidAttributes):
-        commit(AddBytes(".gitattributes", data))
+def test_bad_gitattributes_are_refused(commit: Commit, subtests: pytest.Subtests):
+    for data in BAD_GITATTRIBUTES:
+        with subtests.test(case=ascii(data)[:80]), pytest.raises(errors.InvalidAttributes):
+            commit(AddBytes(".gitattributes", data))
 
 
 def test_a_local_file_is_committed_without_being_read_into_memory(commit: Commit, files: Files, tmp_path: Path):
@@ -166,30 +170,31 @@ def test_an_lfs_pointer_to_nothing_is_refused(services: Services, repo: Repo, co
         commit(AddBytes("weights.bin", pointer.encode()))
 
 
+BAD_OPERATIONS = [
+    ([AddBytes("a", b"1"), AddBytes("a", b"2")], errors.InvalidCommit),
+    ([Delete("README.md"), Delete("README.md")], errors.InvalidCommit),
+    ([Delete("missing")], errors.EntryNotFound),
+    ([AddBytes("README.md/x", b"1")], errors.PathConflict),
+    ([AddBytes("folder", b"1")], errors.PathConflict),
+    ([AddBytes("b", b"1"), AddBytes("b/c", b"1")], errors.PathConflict),
+    ([AddBytes("readme.md", b"1")], errors.PathConflict),
+    ([AddBytes("Folder/other", b"1")], errors.PathConflict),
+    ([AddBytes("new/A", b"1"), AddBytes("new/a", b"1")], errors.PathConflict),
+    ([AddBytes("../x", b"1")], errors.InvalidPath),
+    ([Delete("a/../README.md")], errors.InvalidPath),
+    ([AddBytes(f"f{number}", b"") for number in range(6)], errors.TooManyOperations),
+]
+
+
 @pytest.mark.parametrize("database_kind", ["sqlite"])
-@pytest.mark.parametrize(
-    ("operations", "error"),
-    [
-        ([AddBytes("a", b"1"), AddBytes("a", b"2")], errors.InvalidCommit),
-        ([Delete("README.md"), Delete("README.md")], errors.InvalidCommit),
-        ([Delete("missing")], errors.EntryNotFound),
-        ([AddBytes("README.md/x", b"1")], errors.PathConflict),
-        ([AddBytes("folder", b"1")], errors.PathConflict),
-        ([AddBytes("b", b"1"), AddBytes("b/c", b"1")], errors.PathConflict),
-        ([AddBytes("readme.md", b"1")], errors.PathConflict),
-        ([AddBytes("Folder/other", b"1")], errors.PathConflict),
-        ([AddBytes("new/A", b"1"), AddBytes("new/a", b"1")], errors.PathConflict),
-        ([AddBytes("../x", b"1")], errors.InvalidPath),
-        ([Delete("a/../README.md")], errors.InvalidPath),
-        ([AddBytes(f"f{number}", b"") for number in range(6)], errors.TooManyOperations),
-    ],
-)
-def test_bad_operations_change_nothing(services: Services, repo: Repo, commit: Commit, operations, error):
-    before = commit(AddBytes("README.md", b"# Hi"), AddBytes("folder/file", b"1")).commit_id
-    with pytest.raises(error) as caught:
-        commit(*operations, limits=CommitLimits(max_operations=5))
-    assert caught.value.next
-    assert head(services, repo) == before
+def test_bad_operations_change_nothing(services: Services, repo: Repo, commit: Commit, subtests: pytest.Subtests):
+    for operations, error in BAD_OPERATIONS:
+        with subtests.test(case=ascii((operations, error))[:80]):
+            before = commit(AddBytes("README.md", b"# Hi"), AddBytes("folder/file", b"1")).commit_id
+            with pytest.raises(error) as caught:
+                commit(*operations, limits=CommitLimits(max_operations=5))
+            assert caught.value.next
+            assert head(services, repo) == before
 
 
 def test_a_name_may_change_its_case_in_one_commit(commit: Commit, files: Files):
@@ -198,28 +203,23 @@ def test_a_name_may_change_its_case_in_one_commit(commit: Commit, files: Files):
     assert files() == {"README.md": b"2"}
 
 
+BAD_MESSAGES = ["", " \n ", "x" * 10_001, "a\0b", "\ud800"]
+
+
 @pytest.mark.parametrize("database_kind", ["sqlite"])
-@pytest.mark.parametrize("message", ["", " \n ", "x" * 10_001, "a\0b", "\ud800"])
-def test_bad_messages_are_refused(commit: Commit, message: str):
-    with pytest.raises(errors.InvalidCommit):
-        commit(AddBytes("a", b"1"), message=message)
+def test_bad_messages_are_refused(commit: Commit, subtests: pytest.Subtests):
+    for message in BAD_MESSAGES:
+        with subtests.test(case=ascii(message)[:80]), pytest.raises(errors.InvalidCommit):
+            commit(AddBytes("a", b"1"), message=message)
 
 
-def test_a_commit_that_changes_nothing_returns_the_head(services: Services, repo: Repo, commit: Commit):
+def test_a_commit_that_changes_nothing_returns_the_head(services: Services, ada: Actor, repo: Repo, commit: Commit):
     first = commit(AddBytes("a", b"1"))
     assert commit(AddBytes("a", b"1")).commit_id == first.commit_id
     assert commit().commit_id == first.commit_id
     with services.database.read() as read:
-        assert (
-            len(
-                hub.list_revisions(read, _owner(repo), repo.kind, "ada/penguins", "main", cursor=None, limit=9)[1].items
-            )
-            == 2
-        )
-
-
-def _owner(repo: Repo) -> Actor:
-    return Actor(repo.owner_id, repo.namespace)
+        _, found = hub.list_revisions(read, ada, repo.kind, repo.full_name, "main", cursor=None, limit=9)
+    assert len(found.items) == 2
 
 
 def test_a_retried_commit_returns_the_existing_one_even_behind_others(commit: Commit):

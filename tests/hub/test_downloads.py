@@ -111,30 +111,31 @@ def test_a_commit_id_is_cached_for_ever(as_ada: TestClient, commit: Commit):
     assert "immutable" not in as_ada.get(f"{FILES}/{landed.commit_id[:10]}/a.txt").headers["cache-control"]
 
 
-@pytest.mark.parametrize(
-    ("name", "content_type", "disposition"),
-    [
-        ("page.html", "text/plain; charset=utf-8", "inline"),
-        ("image.svg", "text/plain; charset=utf-8", "inline"),
-        ("script.js", "text/plain; charset=utf-8", "inline"),
-        ("doc.xhtml", "application/octet-stream", "attachment"),
-        ("paper.pdf", "application/octet-stream", "attachment"),
-        ("photo.png", "image/png", "inline"),
-        ("config.json", "application/json", "inline"),
-        ("LICENSE", "text/plain; charset=utf-8", "inline"),
-        ('猫 "x".csv', "text/plain; charset=utf-8", "inline"),
-    ],
-)
-def test_nothing_that_a_browser_would_run(
-    as_ada: TestClient, commit: Commit, name: str, content_type: str, disposition: str
-):
-    commit(AddBytes(name, b"<script>alert(1)</script>"))
-    answer = as_ada.get(f"{FILES}/main/{name}")
-    assert answer.headers["content-type"] == content_type
-    assert answer.headers["content-disposition"].startswith(disposition)
-    assert answer.headers["x-content-type-options"] == "nosniff"
-    assert "sandbox" in answer.headers["content-security-policy"]
-    assert as_ada.get(f"{FILES}/main/{name}?download=true").headers["content-disposition"].startswith("attachment")
+SHOWN = [
+    ("page.html", "text/plain; charset=utf-8", "inline"),
+    ("image.svg", "text/plain; charset=utf-8", "inline"),
+    ("script.js", "text/plain; charset=utf-8", "inline"),
+    ("doc.xhtml", "application/octet-stream", "attachment"),
+    ("paper.pdf", "application/octet-stream", "attachment"),
+    ("photo.png", "image/png", "inline"),
+    ("config.json", "application/json", "inline"),
+    ("LICENSE", "text/plain; charset=utf-8", "inline"),
+    ('猫 "x".csv', "text/plain; charset=utf-8", "inline"),
+]
+
+
+def test_nothing_that_a_browser_would_run(as_ada: TestClient, commit: Commit, subtests: pytest.Subtests):
+    for name, content_type, disposition in SHOWN:
+        with subtests.test(case=ascii((name, content_type, disposition))[:80]):
+            commit(AddBytes(name, b"<script>alert(1)</script>"))
+            answer = as_ada.get(f"{FILES}/main/{name}")
+            assert answer.headers["content-type"] == content_type
+            assert answer.headers["content-disposition"].startswith(disposition)
+            assert answer.headers["x-content-type-options"] == "nosniff"
+            assert "sandbox" in answer.headers["content-security-policy"]
+            assert (
+                as_ada.get(f"{FILES}/main/{name}?download=true").headers["content-disposition"].startswith("attachment")
+            )
 
 
 def test_an_empty_file(as_ada: TestClient, commit: Commit):
@@ -143,14 +144,16 @@ def test_an_empty_file(as_ada: TestClient, commit: Commit):
     assert (answer.status_code, answer.content, answer.headers["content-length"]) == (200, b"", "0")
 
 
-@pytest.mark.parametrize(
-    "path", ["missing", "a", "a/missing", "a/b.txt/c", "..%2f..%2fetc%2fpasswd", "a%00b", "%ff", "x" * 5000]
-)
-def test_what_is_not_there(as_ada: TestClient, commit: Commit, path: str):
-    commit(AddBytes("a/b.txt", b"1"))
-    answer = as_ada.get(f"{FILES}/main/{path}")
-    assert answer.status_code in (400, 404)
-    assert answer.json()["error"]["code"] in ("entry_not_found", "invalid_path", "route_not_found")
+ABSENT = ["missing", "a", "a/missing", "a/b.txt/c", "..%2f..%2fetc%2fpasswd", "a%00b", "%ff", "x" * 5000]
+
+
+def test_what_is_not_there(as_ada: TestClient, commit: Commit, subtests: pytest.Subtests):
+    for path in ABSENT:
+        with subtests.test(case=ascii(path)[:80]):
+            commit(AddBytes("a/b.txt", b"1"))
+            answer = as_ada.get(f"{FILES}/main/{path}")
+            assert answer.status_code in (400, 404)
+            assert answer.json()["error"]["code"] in ("entry_not_found", "invalid_path", "route_not_found")
 
 
 def test_a_branch_with_a_slash_is_one_segment(

@@ -81,11 +81,17 @@ def test_bytes_that_do_not_match_their_name_are_not_kept(
         assert not repository.possessed(read, repo.id, [sha(b"announced"), sha(b"sent")])
 
 
-@pytest.mark.parametrize("name", ["abc", "A" * 64, "g" * 64, "a" * 65, "..%2f..%2fetc%2fpasswd", "%00" * 64])
-def test_a_name_that_is_no_sha256_is_refused(services: Services, as_ada: TestClient, before: set[str], name: str):
-    assert as_ada.put(f"{BLOBS}/{name}", content=b"x").status_code in (400, 404)
-    assert as_ada.head(f"{BLOBS}/{name}").status_code == 404
-    assert stored(services) == before
+NO_SHA256 = ["abc", "A" * 64, "g" * 64, "a" * 65, "..%2f..%2fetc%2fpasswd", "%00" * 64]
+
+
+def test_a_name_that_is_no_sha256_is_refused(
+    services: Services, as_ada: TestClient, before: set[str], subtests: pytest.Subtests
+):
+    for name in NO_SHA256:
+        with subtests.test(case=ascii(name)[:80]):
+            assert as_ada.put(f"{BLOBS}/{name}", content=b"x").status_code in (400, 404)
+            assert as_ada.head(f"{BLOBS}/{name}").status_code == 404
+            assert stored(services) == before
 
 
 @pytest.mark.parametrize("announced", [True, False])

@@ -31,7 +31,7 @@ COMMANDS: Final = {
     "deploy": ("tholos.cli.deployments:deploy", "Serve a model."),
     "deployments": ("tholos.cli.deployments:app", "List, stop, start, roll back and delete deployments."),
     "predict": ("tholos.cli.predict:predict", "Ask a deployed model."),
-    "jobs": ("tholos.cli.jobs:app", "List, watch, cancel and retry jobs."),
+    "jobs": ("tholos.cli.jobs:app", "List, watch, cancel, retry and replay jobs."),
     "logs": ("tholos.cli.jobs:logs", "Print what a job wrote."),
     "lineage": ("tholos.cli.lineage:lineage", "Show what something was made from, and what from it."),
     "keys": ("tholos.cli.keys:app", "List, create and revoke API keys."),

@@ -28,17 +28,12 @@ def config(as_json: AsJson = False) -> None:
         fail("The settings are the platform's, which is not installed.", "Install it: pip install 'tholos[server]'")
     from pydantic import ValidationError
 
-    from tholos.kit.settings import Settings
+    from tholos.kit.settings import Settings, invalid_setting
 
     try:
         settings = Settings()
     except ValidationError as error:
-        problem = error.errors()[0]
-        variable = f"THOLOS_{problem['loc'][0]!s}".upper() if problem["loc"] else "A setting"
-        fail(
-            f"{variable} is not valid: {problem['msg']}.",
-            "Change or unset it; docs/reference/settings.md has the bounds.",
-        )
+        fail(invalid_setting(error), "Change or unset it; docs/reference/settings.md has the bounds.")
     rows = [*_server_rows(settings), *_client_rows()]
     if as_json:
         print_json(rows)

@@ -4,16 +4,23 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
 from tholos.cli.app import Command, group
 from tholos.cli.connection import connect
-from tholos.cli.failures import USAGE, fail
-from tholos.cli.files import Into, Message, Name, Only, Pinned, pull_from, push_to
+from tholos.cli.failures import INTERRUPTED, USAGE, WORK_FAILED, fail, say_error
+from tholos.cli.files import Into, Message, Name, Only, Pinned, pull_from, push_to, show_revision
 from tholos.cli.output import AsJson, Detach, age, print_fields, print_json, print_table, say, short
 from tholos.cli.waiting import finish
+
+if TYPE_CHECKING:
+    from tholos.sdk import Dataset
+    from tholos.sdk.results import Profile, Revision
+
+READING_S = 120.0
+"""How long a push waits for the server to read the data."""
 
 app = group("Import, push, split and look at datasets.")
 
@@ -71,17 +78,22 @@ def push(
     only: Only = None,
     mirror: Annotated[bool, typer.Option("--mirror", help="Also delete in the repo what is not here.")] = False,
     races: Annotated[int, typer.Option(min=0, help="How often to try again when another commit lands first.")] = 0,
+    no_wait: Annotated[bool, typer.Option("--no-wait", help="Do not wait until the data has been read.")] = False,
     as_json: AsJson = False,
 ) -> None:
-    """Commit data to a dataset, which is created (private) if absent.
+    """Commit data to a dataset, which is created (private) if absent, and say what the server read in it.
+
+    With --json, what was read is the commit's "profile". Data that cannot be read is kept and ends with exit code 6.
 
     Examples:
       tholos data push me/penguins penguins.csv
       tholos data push me/birds ./photos --mirror
+      tholos data push me/sales sales.parquet --no-wait
     """
     with connect(ctx) as client:
-        push_to(
-            client.dataset(name),
+        dataset = client.dataset(name)
+        revision = push_to(
+            dataset,
             path,
             into=into,
             message=message,
@@ -89,8 +101,14 @@ def push(
             only=only,
             mirror=mirror,
             races=races,
-            as_json=as_json,
+            quiet=as_json,
         )
+        if not as_json:
+            show_revision(dataset, revision)
+        if not no_wait:
+            _wait_for_reading(client.dataset(dataset.name(), revision=revision.id), revision, as_json=as_json)
+        elif as_json:
+            print_json(revision.raw)
 
 
 @app.command("pull", cls=Command)
@@ -216,6 +234,44 @@ def list_datasets(
     rows = [[repo.name, repo.visibility, short(repo.head), age(repo.updated_at)] for repo in repos]
     empty = "No datasets.\n  → Get one with `tholos data import penguins`, or push your own with `tholos data push`."
     print_table(["name", "visibility", "head", "updated"], rows, empty=empty)
+
+
+def _wait_for_reading(dataset: Dataset, revision: Revision, *, as_json: bool) -> None:
+    """Waits until the pushed data has been read and says what is in it.
+
+    The commit stands however the reading ends, so its JSON is printed in every case.
+    """
+    from tholos.sdk.errors import WaitTimedOut
+
+    look = f"Look with `tholos data profile {dataset.name()}@{short(revision.id)}`"
+    found: Profile | None = None
+    if not as_json:
+        say("Reading the data …")
+    try:
+        found = dataset.profile(timeout=READING_S)
+    except WaitTimedOut:
+        message = f"The data was kept, but it has not been read after {READING_S:g} seconds. The reading goes on."
+        fail(message, f"{look}, or at its job with `tholos jobs list --kind data.view`.")
+    except KeyboardInterrupt:
+        say(f"\nThe data was kept; the reading goes on.\n  → {look}.")
+        raise typer.Exit(INTERRUPTED) from None
+    finally:
+        if as_json:
+            print_json({**revision.raw, "profile": found.raw} if found else revision.raw)
+    _say_reading(found)
+
+
+def _say_reading(found: Profile) -> None:
+    match found.state:
+        case "ready":
+            say(f"{found.rows} rows, {len(found.columns)} columns")
+        case "empty":
+            say("There are no data files in it.\n  → Push CSV, JSON Lines or Parquet, or a folder of images by class.")
+        case _:
+            error = found.error
+            say_error(error.message if error else "The data cannot be read.", error.next if error else "")
+            say("  → What was pushed was kept; pushing a corrected file of the same name replaces it.")
+            raise typer.Exit(WORK_FAILED)
 
 
 def _share(text: str) -> tuple[str, float]:

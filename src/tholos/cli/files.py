@@ -12,6 +12,8 @@ from tholos.cli.output import AsJson, print_json, say, short, transfer_bar
 
 if TYPE_CHECKING:
     from tholos.sdk import Client, Dataset, Model
+    from tholos.sdk.local_files import LocalFile
+    from tholos.sdk.results import Revision
 
 Kind = Annotated[Literal["model", "dataset"], typer.Option(help="The repo's kind.")]
 Name = Annotated[str, typer.Argument(help="namespace/name; a name alone is in your own namespace.")]
@@ -19,6 +21,11 @@ Pinned = Annotated[str, typer.Argument(help="namespace/name or namespace/name@re
 Message = Annotated[str, typer.Option("--message", "-m", help="What the commit says.")]
 Into = Annotated[str, typer.Option(help="Folder in the repo (ending in /), or the new path of a single file.")]
 Only = Annotated[list[str] | None, typer.Option("--only", help="Only files that match, such as '*.csv'; repeatable.")]
+
+PICKLE_SUFFIXES = frozenset({".pkl", ".pickle", ".joblib", ".dill", ".cloudpickle", ".sav", ".pt", ".pth"})
+"""Names under which tools write pickles; the server's list, which the light client does not have."""
+_PICKLE_HEADS = tuple(bytes((0x80, protocol)) for protocol in range(2, 6))
+"""How pickles of the protocols 2 to 5 begin."""
 
 
 def push(
@@ -44,8 +51,11 @@ def push(
       tholos push me/birds ./photos --kind dataset --into photos/
     """
     with connect(ctx) as client:
-        push_to(
-            handle(client, kind, name),
+        repo = handle(client, kind, name)
+        if kind == "model":
+            _warn_of_pickles(path, into, only)
+        revision = push_to(
+            repo,
             path,
             into=into,
             message=message,
@@ -53,8 +63,12 @@ def push(
             only=only,
             mirror=mirror,
             races=races,
-            as_json=as_json,
+            quiet=as_json,
         )
+        if as_json:
+            print_json(revision.raw)
+        else:
+            show_revision(repo, revision)
 
 
 def pull(
@@ -95,18 +109,19 @@ def push_to(
     only: list[str] | None,
     mirror: bool,
     races: int,
-    as_json: bool,
-) -> None:
-    """Pushes with a progress bar and prints the revision."""
-    with transfer_bar("Uploading", quiet=as_json) as told:
-        revision = repo.push(
+    quiet: bool,
+) -> Revision:
+    """Pushes, with a progress bar unless ``quiet``, and returns the revision."""
+    with transfer_bar("Uploading", quiet=quiet) as told:
+        return repo.push(
             path, into, message=message, branch=branch, files=only, mirror=mirror, races=races, progress=told
         )
-    if as_json:
-        print_json(revision.raw)
-    else:
-        print(revision.id)
-        say(f"{repo.name()} is at {short(revision.id)}: {revision.message}")
+
+
+def show_revision(repo: Model | Dataset, revision: Revision) -> None:
+    """Prints the revision that a push made."""
+    print(revision.id, flush=True)
+    say(f"{repo.name()} is at {short(revision.id)}: {revision.message}")
 
 
 def pull_from(repo: Model | Dataset, folder: Path | None, *, only: list[str] | None, as_json: bool) -> None:
@@ -118,3 +133,24 @@ def pull_from(repo: Model | Dataset, folder: Path | None, *, only: list[str] | N
         print_json({"folder": str(written)})
     else:
         print(written)
+
+
+def _warn_of_pickles(path: Path, into: str, only: list[str] | None) -> None:
+    """Says which of the files to push are pickles, before the time for uploading them is spent."""
+    from tholos.sdk.local_files import files_below, selected
+
+    chosen = [file for file in files_below(path, into=into) if selected(file.path, only)]
+    pickles = [file.path for file in chosen if _is_pickle(file)]
+    if not pickles:
+        return
+    names = ", ".join(pickles[:3]) + (f" and {len(pickles) - 3} more" if len(pickles) > 3 else "")
+    them, are = ("it", "is a pickle, which is") if len(pickles) == 1 else ("them", "are pickles, which are")
+    say(f"warning: {names} {are} stored, but a deployment will refuse {them}: a pickle can run any code.")
+    say("  → What serves is skops (`skops.io.dump`) or ONNX: push the model in one of these.")
+
+
+def _is_pickle(file: LocalFile) -> bool:
+    if Path(file.path).suffix.lower() in PICKLE_SUFFIXES:
+        return True
+    with file.source.open("rb") as opened:
+        return opened.read(2) in _PICKLE_HEADS

@@ -10,10 +10,10 @@ import typer
 
 from tholos.cli.app import Command, group
 from tholos.cli.connection import connect
-from tholos.cli.output import AsJson, age, print_fields, print_json, print_table, say, size_text
+from tholos.cli.output import AsJson, Detach, age, print_fields, print_json, print_table, say, size_text
 from tholos.cli.waiting import finish
 
-app = group("List, watch, cancel and retry jobs.")
+app = group("List, watch, cancel, retry and replay jobs.")
 JobId = Annotated[str, typer.Argument(metavar="JOB", help="The job's id.")]
 
 
@@ -112,6 +112,20 @@ def retry(ctx: typer.Context, job_id: JobId, as_json: AsJson = False) -> None:
     else:
         print(job.id)
         say(f"  → Watch it with `tholos jobs watch {job.id}`.")
+
+
+@app.command("replay", cls=Command)
+def replay(ctx: typer.Context, job_id: JobId, detach: Detach = False, as_json: AsJson = False) -> None:
+    """Train once more with the recorded trials of a training job that succeeded, on the same data.
+
+    The metrics come out the same; the model gets a new revision.
+
+    Examples:
+      tholos jobs replay job_01jd…
+      tholos jobs replay job_01jd… --detach
+    """
+    with connect(ctx) as client:
+        finish(client.jobs.get(job_id).replay(), _show_result, detach=detach, as_json=as_json)
 
 
 def logs(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from enum import StrEnum
 from typing import Annotated
 
 import typer
@@ -11,6 +12,25 @@ from tholos.cli.connection import connect
 from tholos.cli.output import AsJson, age, print_json, print_table, say
 
 app = group("List, create and revoke API keys.")
+_LONGEST_DAYS = 3650
+
+
+class Scope(StrEnum):
+    """What a key may be allowed; an enumeration because Typer takes no list of literals."""
+
+    READ = "read"
+    WRITE = "write"
+    PREDICT = "predict"
+    ADMIN = "admin"
+
+
+def _checked_days(days: float | None) -> float | None:
+    # Typer's own bounds are inclusive, and zero is not allowed.
+    if days is not None and not 0 < days <= _LONGEST_DAYS:
+        raise typer.BadParameter(
+            f"{days:g} is not more than 0 and at most {_LONGEST_DAYS}. Leave it out for a key that never expires."
+        )
+    return days
 
 
 @app.command("list", cls=Command)
@@ -37,9 +57,16 @@ def create(
     ctx: typer.Context,
     name: Annotated[str, typer.Argument(help="What it is for.")] = "key",
     scope: Annotated[
-        list[str] | None, typer.Option(help="read, write, predict or admin; repeatable. By default the first three.")
+        list[Scope] | None,
+        typer.Option(help="read, write, predict or admin; repeatable. By default the first three."),
     ] = None,
-    days: Annotated[float | None, typer.Option(help="Days until it expires; by default never.")] = None,
+    days: Annotated[
+        float | None,
+        typer.Option(
+            help=f"Days until it expires, more than 0 and at most {_LONGEST_DAYS}; by default never.",
+            callback=_checked_days,
+        ),
+    ] = None,
     as_json: AsJson = False,
 ) -> None:
     """Make a key for your own account and print its secret, this once.

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import json
+import math
 import sys
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -47,6 +48,7 @@ def predict(
         value = text if text is not None else client.deployments.schema(name)["example"]["input"] if example else None
         if row is not None:
             value = _input(client, name, row)
+            _check_finite(value)
         answer = client.deployments.predict(name, value)
     if as_json:
         print_json(answer.raw)
@@ -83,6 +85,30 @@ def _parsed(text: str, place: str) -> Any:
             'Write a row like \'{"column": 1.5, "other": "word"}\', or use @file.json, @file.csv or --text.',
             USAGE,
         )
+
+
+def _check_finite(value: Any) -> None:
+    """Ends the program at the first number that JSON does not have, with the row (from 0, as the server counts)."""
+    rows = value if isinstance(value, list) else [value]
+    for (row, *rest), number in _not_finite(rows):
+        column = f", column {rest[0]!r}" if rest else ""
+        fail(
+            f"Row {row}{column}: {'NaN' if math.isnan(number) else 'an infinite or too large number'} cannot be sent.",
+            "Use null for a missing value, otherwise a finite number.",
+            USAGE,
+        )
+
+
+def _not_finite(value: Any) -> Iterator[tuple[tuple[str | int, ...], float]]:
+    """The way, by keys and positions, to each number that is not finite, and the number."""
+    match value:
+        case float() if not math.isfinite(value):
+            yield (), value
+        case dict() | list():
+            for key, item in value.items() if isinstance(value, dict) else enumerate(value):
+                yield from (((key, *way), number) for way, number in _not_finite(item))
+        case _:
+            pass
 
 
 def _table(client: Client, name: str, content: str, delimiter: str) -> list[dict[str, Any]]:

@@ -86,7 +86,7 @@ class BlobTooLarge(errors.PayloadTooLarge):
 
 
 class BodyTooLarge(errors.PayloadTooLarge):
-    """The body is larger than a prediction may be."""
+    """The request's body is larger than this route takes."""
 
     default_code = "body_too_large"
 
@@ -302,7 +302,7 @@ class InputMissingValue(errors.InvalidInput):
 
 
 class InputNotFinite(errors.InvalidInput):
-    """The body holds NaN or Infinity, which JSON does not have."""
+    """A number is NaN, infinite, or too large for the models' arithmetic."""
 
     default_code = "input_not_finite"
 
@@ -467,6 +467,12 @@ class KeyNotFound(errors.NotFound):
     """There is no such API key."""
 
     default_code = "key_not_found"
+
+
+class KeyUnknown(errors.InvalidInput):
+    """The body has a key beside its input."""
+
+    default_code = "key_unknown"
 
 
 class LastAdministrator(errors.Conflict):
@@ -943,6 +949,7 @@ BY_CODE: Mapping[str, type[errors.TholosError]] = {
     "job_timed_out": JobTimedOut,
     "json_too_deep": JsonTooDeep,
     "key_not_found": KeyNotFound,
+    "key_unknown": KeyUnknown,
     "last_administrator": LastAdministrator,
     "missing_scope": MissingScope,
     "mixed_columns": MixedColumns,
