@@ -49,7 +49,7 @@ def test_a_port_in_use_is_said_with_the_way_out(tmp_path: Path) -> None:
 def test_a_setting_out_of_bounds_is_said_by_name(tmp_path: Path) -> None:
     refused = agent(tmp_path / "home", "--workers", "1000")
     assert refused.returncode == 1
-    assert "workers" in refused.stderr
+    assert "THOLOS_WORKERS" in refused.stderr
     assert "Traceback" not in refused.stderr
 
 

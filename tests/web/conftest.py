@@ -22,9 +22,12 @@ QUIET = [
 ]
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def browser() -> Iterator[Browser]:
-    """Debian's Chromium, headless and offline."""
+    """Debian's Chromium, headless and offline.
+
+    For a module, not the session: while Playwright's synchronous door is open, no asynchronous test can run.
+    """
     if not CHROMIUM.exists():
         pytest.fail("Chromium is not installed: run `make test` as root, or `apt-get install chromium`.")
     with sync_playwright() as playwright:
