@@ -5,9 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-import orjson
-
-from tholos.kit.errors import MethodNotAllowed, NotAuthenticated, TholosError
+from tholos.kit.errors import MethodNotAllowed, TholosError
+from tholos.kit.http import error_parts
 
 JSON = "application/json"
 
@@ -39,12 +38,7 @@ class Answer:
 
 def error_answer(error: TholosError, request_id: str) -> Answer:
     """An error in its one wire shape."""
-    headers: dict[str, str] = {}
+    body, headers = error_parts(error, request_id)
     if isinstance(error, MethodNotAllowed):
         headers["allow"] = ", ".join(error.details["allow"])
-    if error.retry_after_s is not None:
-        headers["retry-after"] = str(error.retry_after_s)
-    if isinstance(error, NotAuthenticated):
-        headers["www-authenticate"] = "Bearer"
-    body = orjson.dumps({"error": error.to_dict(), "request_id": request_id}, default=str)
     return Answer(error.status, body, headers)

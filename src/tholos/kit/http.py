@@ -75,15 +75,20 @@ class BodyTooLarge(PayloadTooLarge):
     code = "body_too_large"
 
 
-def error_response(error: TholosError, request_id: str) -> Response:
-    """The error as JSON: ``{"error": {code, message, next, details}, "request_id"}``."""
-    headers = {REQUEST_ID: request_id}
+def error_parts(error: TholosError, request_id: str) -> tuple[bytes, dict[str, str]]:
+    """The error's one wire shape: ``{"error": {code, message, next, details}, "request_id"}``, and its headers."""
+    headers = {}
     if error.retry_after_s is not None:
         headers["retry-after"] = str(error.retry_after_s)
     if isinstance(error, NotAuthenticated):
         headers["www-authenticate"] = "Bearer"
-    body = orjson.dumps({"error": error.to_dict(), "request_id": request_id}, default=str)
-    return Response(body, error.status, headers, media_type="application/json")
+    return orjson.dumps({"error": error.to_dict(), "request_id": request_id}, default=str), headers
+
+
+def error_response(error: TholosError, request_id: str) -> Response:
+    """The error as a JSON response."""
+    body, headers = error_parts(error, request_id)
+    return Response(body, error.status, {REQUEST_ID: request_id, **headers}, media_type="application/json")
 
 
 def install_errors(app: FastAPI, page: ErrorPage) -> None:
