@@ -119,8 +119,9 @@ def serve_bare(folder: Path) -> None:
 
     import uvicorn
 
+    from tholos.kit.ports import shared_socket
     from tholos.kit.settings import Settings
-    from tholos.server import shared_socket, uvicorn_options
+    from tholos.server import uvicorn_options
 
     settings = Settings(home=folder)
     config = uvicorn.Config(Bare(folder), lifespan="off", **uvicorn_options(settings))

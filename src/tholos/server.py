@@ -6,47 +6,38 @@ Started by the node agent as ``python -m tholos.server``; settings come by envir
 from __future__ import annotations
 
 import asyncio
+import gc
 import os
 import socket
 from typing import Any
 
 import uvicorn
 
-from tholos.app import create_app
 from tholos.kit.blobs import LocalBlobStore
 from tholos.kit.database import Database
 from tholos.kit.logs import configure_logs
+from tholos.kit.ports import shared_socket
 from tholos.kit.processes import die_with_parent
 from tholos.kit.services import Services
 from tholos.kit.settings import Settings
 
-READY_FD = "THOLOS_GATEWAY_READY_FD"
-PARENT = "THOLOS_GATEWAY_PARENT"
+_LINE = "THOLOS_GATEWAY_LINE"
+_PARENT = "THOLOS_GATEWAY_PARENT"
 _BACKLOG = 2048
 
 
 class _Gateway(uvicorn.Server):
     """A uvicorn server that tells its owner when it accepts connections."""
 
-    def __init__(self, config: uvicorn.Config, ready_fd: int) -> None:
+    def __init__(self, config: uvicorn.Config, line: socket.socket) -> None:
         super().__init__(config)
-        self._ready_fd = ready_fd
+        self._line = line
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         await super().startup(sockets)
         if self.started:
-            os.write(self._ready_fd, b"ready")
-            os.close(self._ready_fd)
-
-
-def shared_socket(host: str, port: int) -> socket.socket:
-    """A TCP socket bound with SO_REUSEPORT: the kernel spreads connections over the processes that hold one."""
-    family = socket.AF_INET6 if ":" in host else socket.AF_INET
-    sock = socket.socket(family, socket.SOCK_STREAM)
-    sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-    sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
-    sock.bind((host, port))
-    return sock
+            self._line.sendall(b"ready")
+            self._line.close()
 
 
 def uvicorn_options(settings: Settings) -> dict[str, Any]:
@@ -65,15 +56,23 @@ def uvicorn_options(settings: Settings) -> dict[str, Any]:
 
 
 def main() -> None:
-    """Serves until SIGTERM, then finishes open requests and leaves."""
-    die_with_parent(int(os.environ.pop(PARENT)))
+    """Loads, waits for the agent's "go", serves until SIGTERM, then finishes open requests and leaves."""
+    die_with_parent(int(os.environ.pop(_PARENT)))
+    gc.disable()  # what loading makes stays: searching it for garbage costs a fifth of the start
+    from tholos.app import create_app
+
     settings = Settings()
     configure_logs(settings.log_level)
     services = Services(settings, Database(settings.resolved_database_url), LocalBlobStore(settings.blobs_dir))
     config = uvicorn.Config(create_app(services), **uvicorn_options(settings))
-    server = _Gateway(config, int(os.environ.pop(READY_FD)))
-    sock = shared_socket(settings.host, settings.port)
     config.load()
+    gc.freeze()
+    gc.enable()
+    line = socket.socket(fileno=int(os.environ.pop(_LINE)))
+    if not line.recv(16):
+        return  # the agent could not prepare the platform, and has said why
+    server = _Gateway(config, line)
+    sock = shared_socket(settings.host, settings.port)
     with asyncio.Runner(loop_factory=config.get_loop_factory()) as runner:
         runner.run(server.serve(sockets=[sock]))
 

@@ -78,8 +78,20 @@ def test_server_processes_hold_no_heavy_library(platform: Platform, penguins: st
             assert f"/{library}/" not in mapped, f"{process.cmdline()} holds {library}"
 
 
-@pytest.mark.parametrize("module", ["tholos.agent", "tholos.server", "tholos.app"])
+@pytest.mark.parametrize("module", ["tholos.agent.parts", "tholos.server", "tholos.app"])
 def test_importing_the_server_imports_no_heavy_library(module: str) -> None:
     code = f"import sys, {module}; print([m for m in ('pandas', 'sklearn', 'scipy', 'torch') if m in sys.modules])"
     loaded = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout
     assert loaded.strip() == "[]"
+
+
+def test_a_file_that_is_no_database_is_said_with_what_to_do(tmp_path: Path) -> None:
+    home = tmp_path / "home"
+    home.mkdir()
+    (home / "tholos.db").write_bytes(b"not a database at all\n" * 500)
+    refused = agent(home, "--port", "0")
+    assert refused.returncode == 1
+    assert "database" in refused.stderr
+    assert "THOLOS_DATABASE_URL" in refused.stderr
+    assert "Traceback" not in refused.stderr
+    assert (home / "tholos.db").read_bytes() == b"not a database at all\n" * 500

@@ -13,7 +13,9 @@ import pytest
 import work_samples as samples
 from jobs_harness import Queue, RunningRunner, alive, until
 from sqlalchemy import make_url
+from structlog.testing import CapturingLogger
 
+from tholos.jobs import runner
 from tholos.jobs.models import Job, JobState
 
 StartRunner = Callable[..., RunningRunner]
@@ -97,8 +99,10 @@ async def test_two_runners_never_run_a_job_twice(queue: Queue, runner_process: R
 
 @pytest.mark.parametrize("database_kind", ["postgresql"])
 async def test_a_job_lives_through_a_database_that_goes_away(
-    queue: Queue, start_runner: StartRunner, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    queue: Queue, start_runner: StartRunner, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ):
+    logged = CapturingLogger()
+    monkeypatch.setattr(runner, "log", logged)
     pid_file, go_on = tmp_path / "pid", tmp_path / "go_on"
     job_id = queue.enqueue(samples.HANG, pid_file=str(pid_file), go_on=str(go_on))
     start_runner(job_lease_s=60.0)
@@ -107,13 +111,7 @@ async def test_a_job_lives_through_a_database_that_goes_away(
     with psycopg.connect(host=str(url.query["host"]), user="postgres", autocommit=True) as admin:
         admin.execute(f"ALTER DATABASE {url.database} ALLOW_CONNECTIONS false".encode())
         admin.execute("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = %s", [url.database])
-        told: list[str] = []
-
-        def noticed() -> bool:
-            told.append(capsys.readouterr().out)
-            return "the job runner cannot reach the database" in "".join(told)
-
-        await until(noticed)
+        await until(lambda: any("cannot reach the database" in call.args[0] for call in logged.calls))
         admin.execute(f"ALTER DATABASE {url.database} ALLOW_CONNECTIONS true".encode())
     go_on.touch()
     job = await queue.until_ended(job_id)

@@ -8,13 +8,12 @@ from datetime import UTC, datetime
 from typing import Any, cast
 
 from sqlalchemy import ColumnElement, Table, and_, delete, literal, or_, select
-from sqlalchemy.dialects import postgresql, sqlite
 
 from tholos.accounts.authorization import Actor
 from tholos.hub.models import Fact, Ref, Repo, RepoBlob, RepoTag, Revision, StoredBlob
 from tholos.hub.names import RepoKind
 from tholos.jobs.models import LineageLink
-from tholos.kit.database import Base, ReadSession, WriteSession
+from tholos.kit.database import Base, ReadSession, WriteSession, insert
 from tholos.kit.paging import BadCursor, Page, decode_cursor, encode_cursor
 
 _IN_CHUNK = 500
@@ -202,8 +201,7 @@ def insert_missing(write: WriteSession, table: type[Base], rows: Sequence[dict[s
     target = cast("Table", table.__table__)
     keys = [column.name for column in target.primary_key]
     ordered = sorted(rows, key=lambda row: [row[key] for key in keys])
-    insert = postgresql.insert if write.get_bind().dialect.name == "postgresql" else sqlite.insert
-    write.execute(insert(target).on_conflict_do_nothing(), ordered)
+    write.execute(insert(write, table).on_conflict_do_nothing(), ordered)
 
 
 # -- facts and lineage

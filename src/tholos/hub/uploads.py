@@ -121,8 +121,7 @@ async def _pump(chunks: AsyncIterator[bytes], writer: BlobWriter, limit: int) ->
 
 
 def _write(writer: BlobWriter, batch: list[bytes]) -> None:
-    for chunk in batch:
-        writer.write(chunk)
+    writer.write(b"".join(batch))  # one hash, one write: each releases the interpreter, and waits to have it back
 
 
 def _check_space(services: Services, size: int) -> None:

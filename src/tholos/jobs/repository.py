@@ -10,7 +10,7 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from sqlalchemy import Case, Float, Select, Update, case, delete, exists, func, literal, select, update
 from sqlalchemy.ext.compiler import compiles
@@ -18,10 +18,7 @@ from sqlalchemy.orm import aliased, joinedload, selectinload
 from sqlalchemy.sql.functions import FunctionElement
 
 from tholos.jobs.models import Direction, Job, JobEdge, JobMetric, JobState, LineageLink
-from tholos.kit.database import Base, ReadSession, UtcDateTime, WriteSession
-
-if TYPE_CHECKING:
-    from sqlalchemy.dialects import postgresql, sqlite
+from tholos.kit.database import ReadSession, UtcDateTime, WriteSession, insert
 
 # As literals, not parameters: only then may a prepared statement use the partial indexes.
 _IS_QUEUED = Job.state == literal(JobState.QUEUED, Job.state.type, literal_execute=True)
@@ -164,7 +161,7 @@ def requeue_ended(write: WriteSession, job_id: str) -> bool:
 def add_edges(write: WriteSession, edges: Sequence[Mapping[str, Any]]) -> None:
     """Inserts edges; one that is there already stays."""
     if edges:
-        write.execute(_insert(write, JobEdge).on_conflict_do_nothing(), list(edges))
+        write.execute(insert(write, JobEdge).on_conflict_do_nothing(), list(edges))
 
 
 def count_edges(read: ReadSession, job_id: str) -> int:
@@ -275,7 +272,7 @@ def record_metrics(write: WriteSession, claim: Claim, points: Mapping[tuple[str,
     """Adds points to the series of a run, also just after its end; a point reported twice keeps the later value."""
     if not points or not write.scalar(select(exists().where(Job.id == claim.job_id, Job.fence == claim.fence))):
         return
-    statement = _insert(write, JobMetric)
+    statement = insert(write, JobMetric)
     write.execute(
         statement.on_conflict_do_update(
             index_elements=["job_id", "name", "step"], set_={"value": statement.excluded.value}
@@ -366,14 +363,3 @@ def _used(usage: Usage) -> dict[str, Any]:
 
 def _larger(peak: int) -> Case[int]:
     return case((Job.peak_memory_bytes < peak, peak), else_=Job.peak_memory_bytes)
-
-
-def _insert(write: WriteSession, table: type[Base]) -> sqlite.Insert | postgresql.Insert:
-    # The two dialects spell ON CONFLICT alike but share no class; importing the other would cost a child 30 ms.
-    if write.get_bind().dialect.name == "sqlite":
-        from sqlalchemy.dialects.sqlite import insert as sqlite_insert
-
-        return sqlite_insert(table)
-    from sqlalchemy.dialects.postgresql import insert as postgresql_insert
-
-    return postgresql_insert(table)

@@ -18,13 +18,16 @@ from collections.abc import Iterator
 from contextlib import contextmanager, nullcontext
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any, cast
+from typing import TYPE_CHECKING, Any, cast
 
 from sqlalchemy import JSON, DateTime, Dialect, Engine, create_engine, event, text
 from sqlalchemy.engine import make_url
 from sqlalchemy.orm import DeclarativeBase, Session
 from sqlalchemy.pool import QueuePool
 from sqlalchemy.types import TypeDecorator
+
+if TYPE_CHECKING:
+    from sqlalchemy.dialects import postgresql, sqlite
 
 _POLL_S = 0.04
 _POSTGRES_POLL_S = 0.2
@@ -156,6 +159,18 @@ class Database:
             self._watch.close()
             self._watch = None
         self.engine.dispose()
+
+
+def insert(write: WriteSession, table: type[Base]) -> sqlite.Insert | postgresql.Insert:
+    """An INSERT that can carry ON CONFLICT."""
+    # The two dialects spell it alike but share no class; importing the other would cost each process 30 ms or more.
+    if write.get_bind().dialect.name == "sqlite":
+        from sqlalchemy.dialects.sqlite import insert as sqlite_insert
+
+        return sqlite_insert(table)
+    from sqlalchemy.dialects.postgresql import insert as postgresql_insert
+
+    return postgresql_insert(table)
 
 
 class _WriterLock:

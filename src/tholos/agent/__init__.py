@@ -1,0 +1,1 @@
+"""The node agent (``python -m tholos.agent``): owns everything long-lived on one machine."""

@@ -1,0 +1,104 @@
+"""What runs behind the gateways: the job runner, the supervisor of replicas, the outbox, the housekeeping.
+
+Imported while the first gateways already start, because it brings most of the platform with it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable, Sequence
+from contextlib import closing, suppress
+from pathlib import Path
+
+from sqlalchemy.exc import DBAPIError
+
+from tholos.accounts.service import create_administrator
+from tholos.data.kinds import KINDS as DATA_KINDS
+from tholos.data.service import HANDLERS
+from tholos.evaluation.kinds import KINDS as EVALUATION_KINDS
+from tholos.jobs.kinds import Kinds
+from tholos.jobs.runner import JobRunner
+from tholos.kit.blobs import LocalBlobStore
+from tholos.kit.database import Database
+from tholos.kit.errors import Unavailable
+from tholos.kit.home import write_private
+from tholos.kit.ids import new_id
+from tholos.kit.outbox import dispatch
+from tholos.kit.settings import Settings
+from tholos.migrations import migrate
+from tholos.optimization.kinds import KINDS as OPTIMIZATION_KINDS
+from tholos.serving.supervisor import Supervisor
+from tholos.training.kinds import KINDS as TRAINING_KINDS
+
+KINDS = (*DATA_KINDS, *TRAINING_KINDS, *OPTIMIZATION_KINDS, *EVALUATION_KINDS)
+_HOUSEKEEPING_S = 600.0
+_CHANGE_TIMEOUT_S = 1.0
+
+
+class DatabaseUnusable(Unavailable):
+    """The database cannot be reached, or is not one of this program's."""
+
+    code = "database_unusable"
+
+
+class Parts:
+    """The agent's work on one database; ``prepare`` first."""
+
+    def __init__(self, settings: Settings) -> None:
+        self._settings = settings
+        self._database = Database(settings.resolved_database_url)
+        self._blobs = LocalBlobStore(settings.blobs_dir)
+
+    def prepare(self) -> str | None:
+        """Brings the database to today's schema; at the first start makes the administrator and returns its token.
+
+        Raises DatabaseUnusable when the database does not answer or refuses.
+        """
+        try:
+            migrate(self._database)
+            with self._database.write() as write:
+                token = create_administrator(write)
+                if token is not None:
+                    write_private(self._settings.admin_token_path, token + "\n")
+        except DBAPIError as error:
+            raise DatabaseUnusable(
+                f"The database cannot be used: {error.orig}",
+                next="See that it runs and that THOLOS_DATABASE_URL (or the home folder) names Tholos's own database.",
+            ) from error
+        return token
+
+    def all(self, stop: asyncio.Event) -> Sequence[Callable[[], Awaitable[None]]]:
+        """The parts, each to be run until ``stop``."""
+        runner = JobRunner(self._settings, self._database, Kinds(KINDS), owner=_node_id(self._settings.home))
+        supervisor = Supervisor(self._settings, self._database, self._blobs)
+        return [
+            lambda: runner.run(stop),
+            lambda: supervisor.run(stop),
+            lambda: self._deliver_outbox(stop),
+            lambda: self._keep_house(stop),
+        ]
+
+    def close(self) -> None:
+        """Closes the database."""
+        self._database.close()
+
+    async def _deliver_outbox(self, stop: asyncio.Event) -> None:
+        with closing(Database(self._settings.resolved_database_url, pool_size=1)) as watch:
+            while not stop.is_set():
+                await asyncio.to_thread(dispatch, self._database, HANDLERS)
+                await asyncio.to_thread(watch.wait_for_change, _CHANGE_TIMEOUT_S)
+
+    async def _keep_house(self, stop: asyncio.Event) -> None:
+        while not stop.is_set():
+            await asyncio.to_thread(self._blobs.sweep)
+            await asyncio.to_thread(self._database.checkpoint)
+            with suppress(TimeoutError):
+                await asyncio.wait_for(stop.wait(), _HOUSEKEEPING_S)
+
+
+def _node_id(home: Path) -> str:
+    """This home's name among the nodes of a database, made at its first start."""
+    path = home / "node-id"
+    if not path.exists():
+        write_private(path, new_id("node"))
+    return path.read_text()
