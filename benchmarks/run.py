@@ -15,6 +15,7 @@ import time
 from importlib.metadata import version
 from pathlib import Path
 
+from goals import PREFIX
 from tholos.kit.hardware import hardware
 
 HERE = Path(__file__).parent
@@ -44,7 +45,7 @@ def main() -> int:
             f"ten million additions in a Python loop took {ten_million_additions_s():.2f} s."
         ),
     ]
-    failed = False
+    failed, goals = False, []
     for name in BENCHMARKS:
         path = HERE / f"{name}.py"
         print(f"== {name}", flush=True)
@@ -53,7 +54,20 @@ def main() -> int:
         said = done.stdout.rstrip() or done.stderr.rstrip()
         print(said, flush=True)
         title = (path.read_text().split('"""')[1]).strip().splitlines()[0]
-        parts += ["", f"## {name.capitalize()}", "", f"{title} `python benchmarks/{name}.py`", "", "```", said, "```"]
+        lines = said.splitlines()
+        goals += [f"| {line.removeprefix(PREFIX)} |" for line in lines if line.startswith(PREFIX)]
+        figures = [line for line in lines if not line.startswith(PREFIX)]
+        parts += [
+            "",
+            f"## {name.capitalize()}",
+            "",
+            f"{title} `python benchmarks/{name}.py`",
+            "",
+            "```",
+            *figures,
+            "```",
+        ]
+    parts += ["", "## Against the goals", "", "| goal | measured | |", "|---|---|---|", *goals]
     PAGE.write_text("\n".join([*parts, ""]), encoding="utf-8")
     print(f"wrote {PAGE.relative_to(HERE.parent)}")
     return int(failed)

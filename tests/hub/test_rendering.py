@@ -65,7 +65,8 @@ def test_nothing_in_a_card_runs(markdown: str):
     [
         ("[a](docs/use.md)", 'href="/blob/docs/use.md"'),
         ("[a](./docs/../use.md#part)", 'href="/blob/use.md#part"'),
-        ("[a](/LICENSE)", 'href="/blob/LICENSE"'),
+        ("[a](/datasets/ada/penguins)", 'href="/datasets/ada/penguins"'),
+        ("![a](/plots/roc.png)", 'src="/raw/plots/roc.png"'),
         ("[a](#section)", 'href="#section"'),
         ("[a](https://example.org/x?y=1)", 'href="https://example.org/x?y=1"'),
         ("![a](plots/roc.png)", 'src="/raw/plots/roc.png"'),

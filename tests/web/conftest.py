@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING
 import pytest
 from playwright.sync_api import Browser, Page, sync_playwright
 
+import tholos
+
 if TYPE_CHECKING:
     from conftest import Platform
 
@@ -55,3 +57,12 @@ def page(visitor: Page, platform: Platform) -> Page:
     visitor.get_by_label("Token").fill(platform.token)
     visitor.get_by_role("button", name="Sign in").click()
     return visitor
+
+
+@pytest.fixture(scope="module")
+def flippers(client: tholos.Client, penguins: str) -> str:
+    """A deployed regression."""
+    name = "admin/flippers"
+    client.train(penguins, name, target="flipper_length_mm", algorithm="decision_tree").result(timeout=120)
+    client.model(name).deploy()
+    return name

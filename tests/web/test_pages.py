@@ -124,3 +124,20 @@ def test_nothing_is_wider_than_a_phone(page: Page, penguins: str, address: str) 
     page.set_viewport_size({"width": 390, "height": 800})
     page.goto(address.format(penguins))
     assert page.evaluate("document.documentElement.scrollWidth") <= 390
+
+
+@pytest.mark.parametrize("address", ["/{}/predict", "/deployments/{}"])
+def test_the_form_of_a_regression_predicts(page: Page, flippers: str, address: str) -> None:
+    page.goto(address.format(flippers))
+    page.get_by_role("button", name="Predict").click()
+    expect(page.locator("#output")).to_have_text(re.compile(r"\d"))
+
+
+def test_every_link_of_a_trained_models_card_leads_somewhere(page: Page, penguins: str) -> None:
+    page.goto(f"/{penguins}")
+    links = page.locator(".prose a")
+    addresses = {links.nth(i).get_attribute("href") or "" for i in range(links.count())}
+    inside = {address for address in addresses if address.startswith("/")}
+    assert f"/datasets/{penguins}" in inside
+    for address in inside:
+        assert page.request.get(address).status == 200, address

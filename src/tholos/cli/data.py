@@ -270,7 +270,8 @@ def _say_reading(found: Profile) -> None:
         case _:
             error = found.error
             say_error(error.message if error else "The data cannot be read.", error.next if error else "")
-            say("  → What was pushed was kept; pushing a corrected file of the same name replaces it.")
+            say("  → What was pushed was kept. Pushing a corrected file of the same name replaces it;")
+            say("    `tholos data push NAME FOLDER --mirror` also deletes files that are not in the folder.")
             raise typer.Exit(WORK_FAILED)
 
 

@@ -68,7 +68,7 @@ def _redirect(tokens: Sequence[Token], link: Resolve, image: Resolve) -> None:
         if token.type == "link_open":
             token.attrSet("href", _address(str(token.attrGet("href") or ""), link))
         elif token.type == "image":
-            token.attrSet("src", _address(str(token.attrGet("src") or ""), image))
+            token.attrSet("src", _address(str(token.attrGet("src") or "").lstrip("/"), image))
             token.attrSet("loading", "lazy")
         _redirect(token.children or [], link, image)
 
@@ -78,8 +78,8 @@ def _address(target: str, resolve: Resolve) -> str:
         parts = urlsplit(target)
     except ValueError:  # such as an unclosed IPv6 bracket
         return "#"
-    if parts.scheme or parts.netloc:
-        return target
+    if parts.scheme or parts.netloc or target.startswith("/"):
+        return target  # elsewhere, or a page of this site
     if not parts.path:
         return f"#{parts.fragment}"
     path = posixpath.normpath(unquote(parts.path).lstrip("/"))

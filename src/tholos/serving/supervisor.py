@@ -23,7 +23,7 @@ from tholos.kit.logs import get_logger
 from tholos.kit.settings import Settings
 from tholos.serving import repository
 from tholos.serving.backoff import Backoff
-from tholos.serving.errors import unforeseen
+from tholos.serving.errors import NotServable, unforeseen
 from tholos.serving.models import AGENT, DeploymentVersion
 from tholos.serving.placement import files_from_json, place, sweep
 from tholos.serving.replica_process import Status
@@ -33,6 +33,8 @@ from tholos.serving.watch import ChangeWatch
 
 _LOOK_AGAIN_S = 2.0
 _STEADY_AFTER_S = 60.0
+_FALLS = 3
+"""Processes in a row that may end without a word before the replica counts as failed."""
 _ENVIRONMENT = frozenset(
     {"HOME", "LANG", "LC_ALL", "LC_CTYPE", "LD_LIBRARY_PATH", "PATH", "PYTHONPATH", "TMPDIR", "TZ"}
 )
@@ -131,20 +133,23 @@ class ReplicaKeeper:
             await asyncio.wait([self._task])
 
     async def _run(self) -> None:
-        backoff = Backoff()
+        backoff, falls = Backoff(), 0
         while not self._stopping.is_set():
             started = time.monotonic()
+            refused = False
             try:
                 error = await self._live()
             except TholosError as problem:
-                error = problem.message
+                error, refused = problem.message, True
             except Exception as problem:  # a full disk, no processes left: reported, and tried again
                 self._log.exception("a replica process could not be started")
                 error = unforeseen(problem)
             if self._stopping.is_set():
                 return
             was_ready = self.report.state == "ready"
-            self._say(Report("loading" if was_ready else "failed", error))
+            falls = 0 if was_ready else falls + 1
+            hopeful = was_ready or (not refused and falls < _FALLS)
+            self._say(Report("loading" if hopeful else "failed", error))
             if was_ready and time.monotonic() - started > _STEADY_AFTER_S:
                 backoff.reset()
             with suppress(TimeoutError):
@@ -152,7 +157,7 @@ class ReplicaKeeper:
                     await self._stopping.wait()
 
     async def _live(self) -> str:
-        """One life of the process, from start to end; returns how it ended."""
+        """One life of the process, from start to end; returns how it ended. Raises NotServable."""
         version = self._version
         folder = await asyncio.to_thread(
             place, self._settings.models_dir, self._blobs, version.revision, files_from_json(version.files)
@@ -171,7 +176,7 @@ class ReplicaKeeper:
             self._process = None
         if status is not None and not status.ready:
             self._log.warning("a model does not load", error=status.error)
-            return status.error
+            raise NotServable(status.error)
         if not self._stopping.is_set():
             self._log.warning("a replica process ended by itself", pid=process.pid, code=code)
         return f"The replica process ended by itself ({_ending(code)}); it is being started again."

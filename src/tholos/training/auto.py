@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
@@ -18,9 +19,9 @@ from tholos.training.fitting import Candidate, fit, score
 from tholos.training.prepared import Prepared
 from tholos.training.scoring import Scores, Scoring
 
-PROBE_ROWS = 500
+PROBE_ROWS = (500, 2000)
 """Rows on which a trial's cost is measured before it is begun on more than `PROBED_ROWS`."""
-PROBED_ROWS = 1000
+PROBED_ROWS = 4000
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -69,6 +70,7 @@ def search(prepared: Prepared, scoring: Scoring, budget_s: float, seed: int, on_
 
     """
     candidates = portfolio(prepared.task, seed)
+    _warm_up(candidates[0], prepared)
     deadline = time.monotonic() + budget_s
 
     def trials() -> Iterator[Trial]:
@@ -146,15 +148,26 @@ def _try(candidate: Candidate, prepared: Prepared, scoring: Scoring) -> Trial:
     )
 
 
+def _warm_up(candidate: Candidate, prepared: Prepared) -> None:
+    """Loads the library before the clock starts: seconds on a cold disk, and no trial's fault."""
+    with suppress(TrainingFailed):
+        fit(candidate, prepared, np.arange(min(len(prepared), PROBE_ROWS[0])))
+
+
 def _expected_cost_s(candidate: Candidate, prepared: Prepared, scoring: Scoring) -> float:
-    """Seconds that scoring a candidate and fitting it once more will take, told from a fit on few rows."""
+    """Seconds that scoring a candidate and fitting it once more will take, told from fits on few rows.
+
+    A fit costs something whatever the rows and more for each of them: two sizes tell the two apart.
+    """
     if len(prepared) <= PROBED_ROWS:
         return 0.0
-    random = np.random.default_rng(candidate.seed)
-    rows = np.sort(random.permutation(len(prepared))[:PROBE_ROWS])
+    order = np.random.default_rng(candidate.seed).permutation(len(prepared))
+    few, more = PROBE_ROWS
     try:
-        probed = fit(candidate, prepared, rows)
+        fit(candidate, prepared, np.sort(order[:few]))  # the first pays for what the library loads
+        fixed_s, grown_s = (fit(candidate, prepared, np.sort(order[:rows])).duration_s for rows in PROBE_ROWS)
     except TrainingFailed:
         return 0.0  # few rows may lack a class; the trial itself will tell
-    growth = math.pow(len(prepared) / PROBE_ROWS, candidate.algorithm.growth)
-    return probed.duration_s * growth * (scoring.fits + 1)
+    growth = candidate.algorithm.growth
+    steps = (math.pow(len(prepared), growth) - math.pow(few, growth)) / (math.pow(more, growth) - math.pow(few, growth))
+    return (fixed_s + max(0.0, grown_s - fixed_s) * steps) * (scoring.fits + 1)
