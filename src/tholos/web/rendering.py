@@ -79,6 +79,8 @@ def _environment(locale: str) -> Environment:
         size=_size,
         figure=_figure,
         duration=_duration,
+        # What other rooms say: a catalogue may hold it word for word. gettext("") would be the catalogue's header.
+        translated=lambda text: catalogue.gettext(text) if text else text,
     )
     return environment
 
