@@ -58,13 +58,19 @@ def signed_in(platform, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("THOLOS_TOKEN", platform.token)
 
 
+# A shell that runs the tests in the background has Ctrl-C ignored, and its children inherit that.
+_AS_FROM_A_TERMINAL = (
+    "import signal; signal.signal(signal.SIGINT, signal.default_int_handler); from tholos.cli import main; main()"
+)
+
+
 @pytest.fixture
 def start() -> Callable[..., subprocess.Popen[str]]:
     """Starts the program in a process of its own."""
 
     def call(*arguments: str, **environment: str) -> subprocess.Popen[str]:
         return subprocess.Popen(
-            [sys.executable, "-c", "from tholos.cli import main; main()", *arguments],
+            [sys.executable, "-c", _AS_FROM_A_TERMINAL, *arguments],
             env={**os.environ, **environment},
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,

@@ -66,8 +66,9 @@ def test_gb18030_is_stated(opened):
         (b"name\n" + "逻辑".encode() + b"\xff\n", 11, 2),
         ("name\n逻辑逻辑逻辑\n".encode()[:-2], 20, 2),
         ("ville,années\nBesançon,3\nÉvian,4\n".encode("latin-1"), 9, 1),
+        ("größe,weight\n180,75\n".encode("latin-1"), 2, 1),
     ],
-    ids=["latin-1", "stray byte", "cut off", "french latin-1"],
+    ids=["latin-1", "stray byte", "cut off", "french latin-1", "german latin-1"],
 )
 def test_broken_utf8_is_named_with_its_place(read, content, offset, line):
     with pytest.raises(BrokenText) as caught:

@@ -79,6 +79,15 @@ def test_a_private_repo_looks_like_none(secret: Revision, as_bob: TestClient, an
                 assert theirs == {**nobodys, "message": nobodys["message"].replace("imagined", "penguins")}
 
 
+@pytest.mark.usefixtures("secret")
+def test_another_spelling_of_a_private_name_is_not_corrected(repo: Repo, as_bob: TestClient, anyone: TestClient):
+    shouted = repo.full_name.upper()
+    for client in (as_bob, anyone):
+        there, missing = (client.get(f"/api/v1/models/{name}").json()["error"] for name in (shouted, shouted + "X"))
+        assert shouted in there["message"]
+        assert there["message"] == missing["message"].replace(shouted + "X", shouted)
+
+
 def test_a_public_repo_is_read_by_all_and_written_by_none_but_its_owner(
     services: Services, ada: Actor, repo: Repo, secret: Revision, as_bob: TestClient, anyone: TestClient
 ):

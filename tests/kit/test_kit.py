@@ -45,7 +45,16 @@ def test_ids_sort_by_time_and_do_not_repeat() -> None:
 
 def test_cursors_come_back_whole_and_strangers_are_refused() -> None:
     assert decode_cursor(encode_cursor("a", 1), str, int) == ("a", 1)
-    for bad in ("", "%%%", encode_cursor("a"), encode_cursor(1, "a"), "éé", "x" * 1000):
+    for bad in (
+        "",
+        "%%%",
+        encode_cursor("a"),
+        encode_cursor(1, "a"),
+        encode_cursor("\0", 1),
+        encode_cursor("\ud800", 1),
+        "éé",
+        "x" * 1000,
+    ):
         with pytest.raises(BadCursor):
             decode_cursor(bad, str, int)
 

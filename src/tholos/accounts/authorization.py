@@ -117,8 +117,11 @@ def may(actor: Actor, action: Action, resource: Resource) -> bool:
     return _SCOPES[action] in actor.scopes and action in _allowed(actor, resource)
 
 
-def authorize(actor: Actor, action: Action, resource: Resource) -> None:
+def authorize(actor: Actor, action: Action, resource: Resource, *, asked: str = "") -> None:
     """Lets the action pass or raises.
+
+    ``asked`` is what the caller called the resource. What may not be seen is called that, and not by its own label,
+    whose spelling (or present name) only those know who may see it.
 
     Raises:
         NotFound: (the resource's own class) when the actor may not even know that it exists.
@@ -128,7 +131,7 @@ def authorize(actor: Actor, action: Action, resource: Resource) -> None:
     """
     allowed = _allowed(actor, resource)
     if not allowed:
-        raise hidden(resource.not_found, resource.label)
+        raise hidden(resource.not_found, asked or resource.label)
     if action in allowed:
         if (scope := _SCOPES[action]) not in actor.scopes:
             raise MissingScope(
@@ -146,7 +149,8 @@ def authorize(actor: Actor, action: Action, resource: Resource) -> None:
 
 def hidden(error: type[NotFound], label: str) -> NotFound:
     """The error for something that is not there, or not visible: the two must read alike."""
-    return error(f"There is no {label}, or you may not see it.", next="Check the name, and that you are signed in.")
+    steps = f"Check the name, and that you are signed in. {error.hint}".rstrip()
+    return error(f"There is no {label}, or you may not see it.", next=steps)
 
 
 def _allowed(actor: Actor, resource: Resource) -> frozenset[Action]:

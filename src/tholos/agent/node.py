@@ -53,6 +53,8 @@ class Agent:
                 url = settings.public_url or f"http://{_for_browser(settings.host)}:{port}"
                 announce(settings.run_dir, url)
                 print(f"Tholos is ready at {url}", flush=True)
+                if settings.home != Settings.model_fields["home"].get_default(call_default_factory=True):
+                    print(f"In another terminal of this machine: export THOLOS_HOME={settings.home}", flush=True)
             await self._stop.wait()
             await front
             self._services_stop.set()

@@ -114,10 +114,10 @@ class Gateway:
         with self._database.read() as read:
             actor = _authenticate(read, exchange)
             deployment = repository.by_name(read, exchange.namespace, exchange.deployment)
+            asked = f"deployment {exchange.namespace}/{exchange.deployment}"[:220]
             if deployment is None:
-                name = f"{exchange.namespace}/{exchange.deployment}"
-                raise hidden(DeploymentNotFound, f"deployment {name[:200]}")
-            authorize(actor, Action.PREDICT, deployment)
+                raise hidden(DeploymentNotFound, asked)
+            authorize(actor, Action.PREDICT, deployment, asked=asked)
         if deployment.wanted == "stopped":
             raise DeploymentStopped(
                 f"The deployment {deployment.full_name} is stopped.",

@@ -105,18 +105,20 @@ def get_repo(read: ReadSession, actor: Actor, kind: RepoKind, name: str, action:
     """
     namespace, short_name = split_name(name, kind, None if actor.is_anonymous else actor.name)
     repo = repository.repo_by_name(read, kind, namespace, short_name)
+    asked = f"{kind} {namespace}/{short_name}"
     if repo is None:
-        raise hidden(RepoNotFound, f"{kind} {namespace}/{short_name}")
-    authorize(actor, action, repo)
+        raise hidden(RepoNotFound, asked)
+    authorize(actor, action, repo, asked=asked)
     return repo
 
 
 def get_repo_by_id(read: ReadSession, actor: Actor, repo_id: str, action: Action = Action.READ) -> Repo:
     """The repo with that id. Raises RepoNotFound (also for what the actor may not see), Forbidden."""
     repo = read.get(Repo, repo_id)
+    asked = f"repo {repo_id[:40]}"
     if repo is None:
-        raise hidden(RepoNotFound, f"repo {repo_id[:40]}")
-    authorize(actor, action, repo)
+        raise hidden(RepoNotFound, asked)
+    authorize(actor, action, repo, asked=asked)
     return repo
 
 

@@ -226,5 +226,5 @@ def facts(read: ReadSession, repo_id: str, revision_id: str | None) -> list[Fact
 def _moment(stamp: str) -> datetime:
     try:
         return datetime.fromisoformat(stamp).astimezone(UTC)
-    except ValueError:
+    except (ValueError, OverflowError):
         raise BadCursor(next="Start again without a cursor, and pass on `next_cursor` unchanged.") from None

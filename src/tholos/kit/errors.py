@@ -71,6 +71,8 @@ class NotFound(TholosError):
 
     code = "not_found"
     status = 404
+    hint: ClassVar[str] = ""
+    """What else may be the reason: said of what is missing and of what is hidden alike."""
 
 
 class MethodNotAllowed(TholosError):

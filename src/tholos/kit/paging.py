@@ -45,6 +45,12 @@ def decode_cursor(cursor: str, *types: type) -> tuple[Any, ...]:
         not isinstance(values, list)
         or len(values) != len(types)
         or not all(type(value) is kind for value, kind in zip(values, types, strict=True))
+        or not all(_storable(value) for value in values)
     ):
         raise BadCursor(next="Start again without a cursor, and pass on `next_cursor` unchanged.")
     return tuple(values)
+
+
+def _storable(value: object) -> bool:
+    """Whether a database takes it: no NUL, no lone surrogate."""
+    return not isinstance(value, str) or ("\0" not in value and value.encode("utf-8", "replace").decode() == value)

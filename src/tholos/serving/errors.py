@@ -24,6 +24,7 @@ class DeploymentNotFound(NotFound):
     """There is no such deployment, or you may not see it."""
 
     code: ClassVar[str] = "deployment_not_found"
+    hint: ClassVar[str] = "A model is served once it is deployed: `tholos deploy NAME`."
 
 
 class BadDeploymentName(InvalidInput):

@@ -267,9 +267,10 @@ def _held(write: WriteSession, actor: Actor, name: str, action: Action = Action.
 
 
 def _checked(deployment: Deployment | None, actor: Actor, action: Action, name: str) -> Deployment:
+    asked = f"deployment {name[:200]}"
     if deployment is None:
-        raise hidden(DeploymentNotFound, f"deployment {name[:200]}")
-    authorize(actor, action, deployment)
+        raise hidden(DeploymentNotFound, asked)
+    authorize(actor, action, deployment, asked=asked)
     return deployment
 
 

@@ -1,13 +1,15 @@
 """Text encodings: UTF-8, UTF-16 with a byte order mark, GB 18030 where the text is plainly Chinese.
 
 A file that is not UTF-8 is taken for GB 18030 only when all of it decodes and at least nine in ten of its characters
-beyond ASCII are in GB 2312, the set of everyday Chinese characters. Text in Latin-1 and UTF-8 with a broken byte also
-decode as GB 18030 now and then, but to rare characters. Nothing is ever replaced.
+beyond ASCII are in GB 2312, the set of everyday Chinese characters, and most of them do not touch a Latin letter. Text
+in Latin-1 and UTF-8 with a broken byte also decode as GB 18030 now and then, but to rare characters, or to ones in the
+middle of a word ("größe" to "gr鲞e"). Nothing is ever replaced.
 """
 
 from __future__ import annotations
 
 import codecs
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Literal
@@ -18,6 +20,7 @@ from tholos.data.formats.table import Note
 
 _CHUNK = 4 * MIB
 _COMMON_SHARE = 0.9
+_TOUCHES_A_LETTER = re.compile("(?<=[A-Za-z])[\u4e00-\u9fff]|[\u4e00-\u9fff](?=[A-Za-z])")
 
 Encoding = Literal["utf-8-sig", "utf-16", "gb18030"]
 """Python's names. ``utf-8-sig`` is UTF-8 with or without a byte order mark."""
@@ -48,7 +51,7 @@ def examine(source: SourceFile) -> TextInfo:
         if not _is_chinese(source):
             raise BrokenText(
                 f"{source.path!r} line {broken.line} is not UTF-8: byte {broken.byte:#04x} at offset {broken.offset}.",
-                next="Save the file as UTF-8, or repair that line.",
+                next="Save the file as UTF-8 (Excel: CSV UTF-8), or repair that line.",
                 path=source.path,
                 offset=broken.offset,
                 line=broken.line,
@@ -104,12 +107,13 @@ def _decode(source: SourceFile, encoding: Encoding) -> Iterator[str]:
 
 
 def _is_chinese(source: SourceFile) -> bool:
-    beyond_ascii = common = 0
+    beyond_ascii = common = inside_words = 0
     try:
         for text in _decode(source, "gb18030"):
             ascii_count = len(text.encode("ascii", "ignore"))
             beyond_ascii += len(text) - ascii_count
             common += (len(text.encode("gb2312", "ignore")) - ascii_count) // 2
+            inside_words += len(_TOUCHES_A_LETTER.findall(text))
     except (_Undecodable, BrokenText):
         return False
-    return common >= _COMMON_SHARE * beyond_ascii
+    return common >= _COMMON_SHARE * beyond_ascii and inside_words * 2 <= common
