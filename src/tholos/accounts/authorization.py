@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import Literal, Protocol
+from typing import Literal, Protocol, TypeVar
 
 from tholos.accounts.errors import MissingScope
 from tholos.kit.errors import Forbidden, NotAuthenticated, NotFound
@@ -97,6 +97,8 @@ class Resource(Protocol):
         """The error raised where it does not exist, and equally where it may not be seen."""
 
 
+R = TypeVar("R", bound=Resource)
+
 _GRANTED: dict[Role, frozenset[Action]] = {
     Role.READER: frozenset({Action.READ, Action.PREDICT}),
     Role.WRITER: frozenset({Action.READ, Action.PREDICT, Action.WRITE}),
@@ -117,11 +119,8 @@ def may(actor: Actor, action: Action, resource: Resource) -> bool:
     return _SCOPES[action] in actor.scopes and action in _allowed(actor, resource)
 
 
-def authorize(actor: Actor, action: Action, resource: Resource, *, asked: str = "") -> None:
+def authorize(actor: Actor, action: Action, resource: Resource) -> None:
     """Lets the action pass or raises.
-
-    ``asked`` is what the caller called the resource. What may not be seen is called that, and not by its own label,
-    whose spelling (or present name) only those know who may see it.
 
     Raises:
         NotFound: (the resource's own class) when the actor may not even know that it exists.
@@ -131,7 +130,7 @@ def authorize(actor: Actor, action: Action, resource: Resource, *, asked: str = 
     """
     allowed = _allowed(actor, resource)
     if not allowed:
-        raise hidden(resource.not_found, asked or resource.label)
+        raise hidden(resource.not_found, resource.label)
     if action in allowed:
         if (scope := _SCOPES[action]) not in actor.scopes:
             raise MissingScope(
@@ -145,6 +144,18 @@ def authorize(actor: Actor, action: Action, resource: Resource, *, asked: str = 
     raise Forbidden(
         f"You may not {action} {resource.label}.", next="Ask its owner, or work on a copy in your own namespace."
     )
+
+
+def permitted(actor: Actor, action: Action, found: R | None, missing: type[NotFound], asked: str) -> R:
+    """What was found under the name that the caller used, if the action may be done to it; ``asked`` is that name.
+
+    What is missing and what is hidden are both called ``asked``: a resource's own label, in its spelling and with its
+    present name, is for those who may see it. Raises ``missing`` and otherwise as `authorize`.
+    """
+    if found is None or not _allowed(actor, found):
+        raise hidden(missing, asked)
+    authorize(actor, action, found)
+    return found
 
 
 def hidden(error: type[NotFound], label: str) -> NotFound:

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from tholos.accounts import service as accounts
-from tholos.accounts.authorization import Action, Actor, authorize, hidden
+from tholos.accounts.authorization import Action, Actor, permitted
 from tholos.gateway.decoding import decode_input, encode_answer, encode_batch
 from tholos.gateway.exchange import Answer, Exchange, error_answer
 from tholos.gateway.fleet import Fleet, Served
@@ -113,11 +113,9 @@ class Gateway:
     def _admit(self, exchange: Exchange) -> _Admitted:
         with self._database.read() as read:
             actor = _authenticate(read, exchange)
-            deployment = repository.by_name(read, exchange.namespace, exchange.deployment)
+            found = repository.by_name(read, exchange.namespace, exchange.deployment)
             asked = f"deployment {exchange.namespace}/{exchange.deployment}"[:220]
-            if deployment is None:
-                raise hidden(DeploymentNotFound, asked)
-            authorize(actor, Action.PREDICT, deployment, asked=asked)
+            deployment = permitted(actor, Action.PREDICT, found, DeploymentNotFound, asked)
         if deployment.wanted == "stopped":
             raise DeploymentStopped(
                 f"The deployment {deployment.full_name} is stopped.",

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from sqlalchemy.exc import IntegrityError
 
-from tholos.accounts.authorization import Action, Actor, Scope, Visibility, authorize, hidden
+from tholos.accounts.authorization import Action, Actor, Scope, Visibility, authorize, permitted
 from tholos.accounts.errors import MissingScope
 from tholos.accounts.models import Account
 from tholos.accounts.service import namespace_for, record_audit
@@ -105,21 +105,12 @@ def get_repo(read: ReadSession, actor: Actor, kind: RepoKind, name: str, action:
     """
     namespace, short_name = split_name(name, kind, None if actor.is_anonymous else actor.name)
     repo = repository.repo_by_name(read, kind, namespace, short_name)
-    asked = f"{kind} {namespace}/{short_name}"
-    if repo is None:
-        raise hidden(RepoNotFound, asked)
-    authorize(actor, action, repo, asked=asked)
-    return repo
+    return permitted(actor, action, repo, RepoNotFound, f"{kind} {namespace}/{short_name}")
 
 
 def get_repo_by_id(read: ReadSession, actor: Actor, repo_id: str, action: Action = Action.READ) -> Repo:
     """The repo with that id. Raises RepoNotFound (also for what the actor may not see), Forbidden."""
-    repo = read.get(Repo, repo_id)
-    asked = f"repo {repo_id[:40]}"
-    if repo is None:
-        raise hidden(RepoNotFound, asked)
-    authorize(actor, action, repo, asked=asked)
-    return repo
+    return permitted(actor, action, read.get(Repo, repo_id), RepoNotFound, f"repo {repo_id[:40]}")
 
 
 def list_repos(

@@ -12,7 +12,7 @@ from typing import Any
 
 from sqlalchemy.exc import IntegrityError
 
-from tholos.accounts.authorization import Action, Actor, Scope, Visibility, authorize, hidden
+from tholos.accounts.authorization import Action, Actor, Scope, Visibility, authorize, permitted
 from tholos.accounts.errors import MissingScope, NameReserved
 from tholos.accounts.names import RESERVED, check_name
 from tholos.accounts.service import namespace_for, record_audit
@@ -267,11 +267,7 @@ def _held(write: WriteSession, actor: Actor, name: str, action: Action = Action.
 
 
 def _checked(deployment: Deployment | None, actor: Actor, action: Action, name: str) -> Deployment:
-    asked = f"deployment {name[:200]}"
-    if deployment is None:
-        raise hidden(DeploymentNotFound, asked)
-    authorize(actor, action, deployment, asked=asked)
-    return deployment
+    return permitted(actor, action, deployment, DeploymentNotFound, f"deployment {name[:200]}")
 
 
 def _view(database: Database, deployment: Deployment) -> View:
