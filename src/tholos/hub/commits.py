@@ -32,7 +32,7 @@ from tholos.hub.operations import ATTRIBUTES_FILE, CommitLimits, Operation, Stag
 from tholos.hub.trees import edit, find, git_blobs, loader
 from tholos.kit.blobs import BlobStore
 from tholos.kit.clock import utcnow
-from tholos.kit.database import Database, ReadSession, WriteSession
+from tholos.kit.database import Database, ReadSession, WriteSession, storable
 from tholos.kit.outbox import emit
 
 MAX_MESSAGE_CHARACTERS = 10_000
@@ -337,7 +337,7 @@ def _checked_message(message: str) -> str:
         problem = "is empty"
     elif len(text) > MAX_MESSAGE_CHARACTERS:
         problem = f"is longer than {MAX_MESSAGE_CHARACTERS} characters"
-    elif "\0" in text or text.encode("utf-8", "replace").decode() != text:
+    elif not storable(text):
         problem = "holds a NUL or a lone surrogate"
     if problem:
         raise InvalidCommit(f"The commit message {problem}.", next="Say in a line what the commit changes.")

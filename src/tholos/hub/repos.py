@@ -22,7 +22,7 @@ from tholos.hub.names import HEADS, MAIN, RepoKind, split_name
 from tholos.hub.operations import ATTRIBUTES_FILE, StagedFile
 from tholos.kit.blobs import BlobStore
 from tholos.kit.clock import utcnow
-from tholos.kit.database import Database, ReadSession, WriteSession
+from tholos.kit.database import Database, ReadSession, WriteSession, storable
 from tholos.kit.errors import InvalidInput
 from tholos.kit.ids import new_id
 from tholos.kit.outbox import emit
@@ -235,7 +235,7 @@ def _search_text(full_name: str, description: str) -> str:
 
 
 def _check_text(text: str, what: str, limit: int) -> None:
-    if len(text) > limit or "\0" in text or text.encode("utf-8", "replace").decode() != text:
+    if len(text) > limit or not storable(text):
         raise InvalidInput(
             f"The {what} is longer than {limit} characters or holds a NUL or a lone surrogate.",
             next="Shorten or correct it.",

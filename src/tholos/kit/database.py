@@ -161,6 +161,11 @@ class Database:
         self.engine.dispose()
 
 
+def storable(text: str) -> bool:
+    """Whether either database takes the text: it holds no NUL and no lone surrogate."""
+    return "\0" not in text and text.encode("utf-8", "replace").decode() == text
+
+
 def insert(write: WriteSession, table: type[Base]) -> sqlite.Insert | postgresql.Insert:
     """An INSERT that can carry ON CONFLICT."""
     # The two dialects spell it alike but share no class; importing the other would cost each process 30 ms or more.

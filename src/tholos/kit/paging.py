@@ -8,6 +8,7 @@ import json
 from dataclasses import dataclass
 from typing import Any, Generic, TypeVar
 
+from tholos.kit.database import storable
 from tholos.kit.errors import InvalidInput
 
 T = TypeVar("T")
@@ -45,12 +46,7 @@ def decode_cursor(cursor: str, *types: type) -> tuple[Any, ...]:
         not isinstance(values, list)
         or len(values) != len(types)
         or not all(type(value) is kind for value, kind in zip(values, types, strict=True))
-        or not all(_storable(value) for value in values)
+        or not all(storable(value) for value in values if isinstance(value, str))
     ):
         raise BadCursor(next="Start again without a cursor, and pass on `next_cursor` unchanged.")
     return tuple(values)
-
-
-def _storable(value: object) -> bool:
-    """Whether a database takes it: no NUL, no lone surrogate."""
-    return not isinstance(value, str) or ("\0" not in value and value.encode("utf-8", "replace").decode() == value)
