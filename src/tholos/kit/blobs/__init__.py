@@ -1,0 +1,41 @@
+"""Content-addressed objects: a blob is named by the SHA-256 of its bytes, written once and never changed.
+
+A blob is either a whole file or a *recipe*: an account of which chunks of which xorbs, one after the other, are its
+bytes. Who reads a blob need not know which. A xorb is a run of compressed chunks with an index of our own behind it.
+
+Everything is staged into a temporary file, synced, named, and the folder synced: what has its final name is whole and
+on disk. (obstore's local backend renames but never syncs: for buckets only.)
+"""
+
+from tholos.kit.blobs.contract import (
+    Blob,
+    BlobMismatch,
+    BlobNotFound,
+    BlobStore,
+    BlobWriter,
+    DamagedBlob,
+    DiskFull,
+    XorbNotFound,
+    XorbStore,
+    XorbWriter,
+)
+from tholos.kit.blobs.local import LocalBlobStore
+from tholos.kit.blobs.recipes import Recipe, Term
+from tholos.kit.blobs.xorbs import XorbIndex
+
+__all__ = [
+    "Blob",
+    "BlobMismatch",
+    "BlobNotFound",
+    "BlobStore",
+    "BlobWriter",
+    "DamagedBlob",
+    "DiskFull",
+    "LocalBlobStore",
+    "Recipe",
+    "Term",
+    "XorbIndex",
+    "XorbNotFound",
+    "XorbStore",
+    "XorbWriter",
+]

@@ -1,0 +1,137 @@
+"""What a store of blobs promises, whatever it stands on."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from types import TracebackType
+from typing import TYPE_CHECKING, BinaryIO, Protocol, Self
+
+from tholos.kit.errors import InsufficientStorage, InvalidInput, NotFound
+
+if TYPE_CHECKING:
+    from tholos.kit.blobs.recipes import Recipe
+    from tholos.kit.blobs.xorbs import XorbIndex
+
+
+class BlobNotFound(NotFound):
+    """There is no blob with that SHA-256."""
+
+    code = "blob_not_found"
+
+
+class XorbNotFound(NotFound):
+    """There is no xorb with that hash."""
+
+    code = "xorb_not_found"
+
+
+class BlobMismatch(InvalidInput):
+    """The bytes do not have the SHA-256 that was announced."""
+
+    code = "blob_mismatch"
+
+
+class DiskFull(InsufficientStorage):
+    """The server's disk is full; nothing of this upload was kept."""
+
+    code = "disk_full"
+
+
+class DamagedBlob(OSError):
+    """What lies on disk is not what was written there: the disk, or someone with access to it, changed it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Blob:
+    """``sha256`` in 64 hex digits and ``size`` in bytes."""
+
+    sha256: str
+    size: int
+
+
+class BlobWriter(Protocol):
+    """An upload in progress. Leaving the context without ``finish`` keeps nothing."""
+
+    def __enter__(self) -> Self: ...
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None: ...
+    def write(self, data: bytes | bytearray | memoryview) -> None:
+        """Appends bytes. Raises DiskFull."""
+
+    def finish(self, expected_sha256: str | None = None) -> Blob:
+        """Makes the blob durable and visible. Raises BlobMismatch and DiskFull; then nothing was kept."""
+
+
+class XorbWriter(Protocol):
+    """A xorb in progress. Leaving the context without ``finish`` keeps nothing."""
+
+    def __enter__(self) -> Self: ...
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None: ...
+    def write(self, data: bytes | bytearray | memoryview) -> None:
+        """Appends serialized chunks. Raises DiskFull."""
+
+    def finish(self, xorb: str, index: XorbIndex) -> None:
+        """Makes the xorb durable and visible. The caller has verified that ``xorb`` is the hash of these chunks.
+
+        Where one of that name is there already, that one stays: its chunks are the same, but they may be compressed
+        otherwise, and readers hold byte ranges of it. Raises DiskFull; then nothing was kept.
+        """
+
+
+class XorbStore(Protocol):
+    """Where xorbs live, by hash (64 hex digits as the protocol writes them). Safe to use from several threads."""
+
+    def writer(self) -> XorbWriter:
+        """Starts an upload."""
+
+    def exists(self, xorb: str) -> bool:
+        """Whether the xorb is whole and durable here."""
+
+    def index(self, xorb: str) -> XorbIndex:
+        """Where its chunks lie. Raises XorbNotFound, DamagedBlob."""
+
+    def open(self, xorb: str) -> BinaryIO:
+        """Its serialized chunks (``index(xorb).size`` bytes, then bytes of our own). Raises XorbNotFound."""
+
+
+class BlobStore(Protocol):
+    """Where blobs live. Safe to use from several threads and processes."""
+
+    @property
+    def xorbs(self) -> XorbStore:
+        """The chunks that recipes are made of."""
+
+    def writer(self) -> BlobWriter:
+        """Starts an upload."""
+
+    def open(self, sha256: str) -> BinaryIO:
+        """The blob's bytes, seekable. Raises BlobNotFound; reading raises DamagedBlob."""
+
+    def path(self, sha256: str) -> Path:
+        """A local file with the blob's bytes; never write to it. ``open`` is cheaper for a blob that is a recipe.
+
+        Raises BlobNotFound, DamagedBlob, DiskFull.
+        """
+
+    def exists(self, sha256: str) -> bool:
+        """Whether the blob is whole and durable here, in either form."""
+
+    def put_bytes(self, data: bytes) -> Blob:
+        """Stores bytes."""
+
+    def put_file(self, path: Path) -> Blob:
+        """Stores a copy of a file."""
+
+    def put_recipe(self, sha256: str, recipe: Recipe) -> Recipe | None:
+        """Stores a blob as a recipe, unless it is there in either form; returns the recipe by which it is read.
+
+        That is None where there is a whole file, and another recipe where there was one whose xorbs are all here. The
+        caller has verified that the bytes the recipe gives have this SHA-256. Raises DiskFull.
+        """
+
+    def recipe(self, sha256: str) -> Recipe | None:
+        """The blob's recipe; None for a whole file, or nothing. Raises DamagedBlob."""

@@ -1,0 +1,153 @@
+"""Blobs in folders of this machine."""
+
+from __future__ import annotations
+
+import hashlib
+import re
+import time
+from contextlib import suppress
+from pathlib import Path
+from types import TracebackType
+from typing import BinaryIO, Final, Self
+
+from tholos.kit.blobs.cache import FileCache
+from tholos.kit.blobs.contract import Blob, BlobMismatch, BlobNotFound, BlobWriter
+from tholos.kit.blobs.durable import Draft, sync_folder
+from tholos.kit.blobs.recipes import Recipe, open_recipe
+from tholos.kit.blobs.xorbs import LocalXorbStore
+from tholos.kit.errors import InvalidInput
+from tholos.kit.settings import GIB
+
+_PIECE_BYTES: Final = 1 << 20
+_SHA256 = re.compile(r"[0-9a-f]{64}")
+_ABANDONED_AFTER_S: Final = 24 * 3600
+
+
+class _LocalWriter:
+    def __init__(self, root: Path) -> None:
+        self._root = root
+        self._hash = hashlib.sha256()
+        self._draft = Draft(root / "incoming")
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        self._draft.__exit__(kind, error, traceback)
+
+    def write(self, data: bytes | bytearray | memoryview) -> None:
+        self._hash.update(data)
+        self._draft.write(data)
+
+    def finish(self, expected_sha256: str | None = None) -> Blob:
+        sha256 = self._hash.hexdigest()
+        if expected_sha256 is not None and sha256 != expected_sha256:
+            raise BlobMismatch(
+                f"The upload was announced as SHA-256 {expected_sha256} but its bytes have {sha256}.",
+                next="Hash the file again and repeat the upload; nothing was kept.",
+                expected=expected_sha256,
+                actual=sha256,
+            )
+        self._draft.publish(_blob_path(self._root, sha256))
+        return Blob(sha256, self._draft.size)
+
+
+class LocalBlobStore:
+    """Blobs under ``root``: a whole file ``ab/cd/abcd…``, or a recipe ``ab/cd/abcd….recipe``.
+
+    Xorbs lie beside it in ``xorbs``; files made from recipes in ``cache/blobs``, at most ``cache_bytes`` after a sweep.
+    """
+
+    def __init__(self, root: Path, *, cache_bytes: int = 20 * GIB) -> None:
+        self._root = root
+        self._cache_bytes = cache_bytes
+        self._cache = FileCache(root.parent / "cache" / "blobs")
+        (root / "incoming").mkdir(parents=True, exist_ok=True)
+        self.xorbs = LocalXorbStore(root.parent / "xorbs", root / "incoming")
+
+    def writer(self) -> BlobWriter:
+        return _LocalWriter(self._root)
+
+    def open(self, sha256: str) -> BinaryIO:
+        with suppress(FileNotFoundError):
+            return _blob_path(self._root, sha256).open("rb")
+        recipe = self.recipe(sha256)
+        if recipe is None:
+            raise _not_found(sha256)
+        return open_recipe(recipe, self.xorbs)
+
+    def path(self, sha256: str) -> Path:
+        path = _blob_path(self._root, sha256)
+        if path.is_file():
+            return path
+        recipe = self.recipe(sha256)
+        if recipe is None:
+            raise _not_found(sha256)
+        if cached := self._cache.find(sha256):
+            return cached
+        with open_recipe(recipe, self.xorbs) as source:
+            return self._cache.fill(sha256, source)
+
+    def exists(self, sha256: str) -> bool:
+        path = _blob_path(self._root, sha256)
+        return path.is_file() or _recipe_path(path).is_file()
+
+    def put_bytes(self, data: bytes) -> Blob:
+        with self.writer() as writer:
+            writer.write(data)
+            return writer.finish()
+
+    def put_file(self, path: Path) -> Blob:
+        with self.writer() as writer, path.open("rb") as source:
+            while piece := source.read(_PIECE_BYTES):
+                writer.write(piece)
+            return writer.finish()
+
+    def put_recipe(self, sha256: str, recipe: Recipe) -> Recipe | None:
+        path = _blob_path(self._root, sha256)
+        if path.is_file():
+            sync_folder(path.parent)  # who wrote it may not have come to this yet, and we are about to acknowledge it
+            return None
+        there = self.recipe(sha256)
+        # a recipe whose upload was never acknowledged may have outlived its xorbs
+        if there is not None and all(self.xorbs.exists(xorb) for xorb in {term.xorb for term in there.terms}):
+            sync_folder(path.parent)
+            return there
+        with Draft(self._root / "incoming") as draft:
+            draft.write(recipe.encode())
+            draft.publish(_recipe_path(path), replace=True)
+        return recipe
+
+    def recipe(self, sha256: str) -> Recipe | None:
+        try:
+            data = _recipe_path(_blob_path(self._root, sha256)).read_bytes()
+        except FileNotFoundError:
+            return None
+        return Recipe.decode(data)
+
+    def sweep(self, older_than_s: float = _ABANDONED_AFTER_S) -> int:
+        """Removes uploads that were begun and never finished, and what the cache has too much; returns how many."""
+        horizon = time.time() - older_than_s
+        removed = self._cache.sweep(self._cache_bytes)
+        for temporary in (self._root / "incoming").iterdir():
+            with suppress(FileNotFoundError):  # its writer may finish at this very moment
+                if temporary.stat().st_mtime < horizon:
+                    temporary.unlink()
+                    removed += 1
+        return removed
+
+
+def _blob_path(root: Path, sha256: str) -> Path:
+    if not _SHA256.fullmatch(sha256):
+        raise InvalidInput(f"{sha256!r} is not a SHA-256.", next="Pass 64 lower-case hex digits.")
+    return root / sha256[:2] / sha256[2:4] / sha256
+
+
+def _recipe_path(path: Path) -> Path:
+    return path.with_name(path.name + ".recipe")
+
+
+def _not_found(sha256: str) -> BlobNotFound:
+    return BlobNotFound(f"There is no blob {sha256}.", next="Upload the file before you name it.", sha256=sha256)
