@@ -1,0 +1,125 @@
+"""Commits: advice before the upload, and the commit itself."""
+
+from __future__ import annotations
+
+import base64
+import binascii
+from typing import Any, Final
+
+from starlette.concurrency import run_in_threadpool
+from starlette.responses import Response
+
+from tholos.accounts.authorization import Action, Actor
+from tholos.hub import service as hub
+from tholos.hub.errors import RevisionNotFound
+from tholos.kit.errors import InvalidInput
+from tholos.wire.huggingface.addresses import Address, address, streamed
+from tholos.wire.huggingface.call import Call, answer, field
+from tholos.wire.huggingface.commit_body import CommitBody, lines
+from tholos.wire.huggingface.errors import NotOffered
+from tholos.wire.huggingface.repos import R
+from tholos.wire.huggingface.shapes import repo_address
+
+_MAX_FILES: Final = 256  # what the clients send at once
+_HEADS: Final = "refs/heads/"
+
+
+def preupload(call: Call) -> Response:
+    """Says of each file that is to be committed how to send it, or that it is there already."""
+    _refuse_pull_request(call)
+    wanted = call.json()
+    files = field(wanted, "files", list, [])
+    if len(files) > _MAX_FILES:
+        raise InvalidInput(f"The request names {len(files)} files.", next=f"Ask for {_MAX_FILES} at most at once.")
+    candidates = [_candidate(file) for file in files]
+    actor = call.signed_in()
+    with call.services.database.read() as read:
+        repo = hub.get_repo(read, actor, call.kind, call.repo_name, Action.WRITE)
+        advice = hub.advise(
+            read,
+            call.services.blobs,
+            hub.revision_of(read, repo, call.rev),
+            candidates,
+            ignore_rules=field(wanted, "gitIgnore", str, ""),
+            lfs_threshold_bytes=call.services.settings.lfs_threshold_bytes,
+        )
+    return answer({"files": [_advice(item) for item in advice]})
+
+
+async def commit(call: Call) -> Response:
+    """Lands a commit: all of it, or nothing."""
+    _refuse_pull_request(call)
+    settings = call.services.settings
+    actor = call.signed_in()
+    await run_in_threadpool(_writable, call, actor)  # before a stranger sends megabytes
+    body = CommitBody(call.services.blobs, settings.max_commit_operations)
+    async for some in lines(
+        call.request.stream(), max_line=settings.max_commit_bytes, max_bytes=settings.max_commit_stream_bytes
+    ):
+        await run_in_threadpool(body.feed, some)
+    return await run_in_threadpool(_land, call, actor, body)
+
+
+def _writable(call: Call, actor: Actor) -> hub.Repo:
+    with call.services.database.read() as read:
+        return hub.get_repo(read, actor, call.kind, call.repo_name, Action.WRITE)
+
+
+def _land(call: Call, actor: Actor, body: CommitBody) -> Response:
+    services = call.services
+    with services.database.read() as read:
+        repo = hub.get_repo(read, actor, call.kind, call.repo_name, Action.WRITE)
+        parent = hub.revision_of(read, repo, body.parent).commit_id if body.parent else None
+        sizes = hub.possessed_sizes(services, read, repo, [file.sha256 for file in body.lfs_files])
+    copies = [
+        hub.AddBlob(file.path, file.sha256, sizes.get(file.sha256, 0) if file.size is None else file.size)
+        for file in body.lfs_files
+    ]
+    revision = hub.commit(
+        services.database,
+        services.blobs,
+        actor,
+        repo,
+        [*body.operations, *copies],
+        body.message,
+        branch=call.rev.removeprefix(_HEADS),
+        parent=parent,
+        limits=hub.CommitLimits(services.settings.lfs_threshold_bytes, services.settings.max_commit_operations),
+    )
+    address = f"{repo_address(call.base, repo)}/commit/{revision.commit_id}"
+    return answer({"success": True, "commitOid": revision.commit_id, "commitUrl": address, "hookOutput": ""})
+
+
+def _refuse_pull_request(call: Call) -> None:
+    if call.text("create_pr") and call.flag("create_pr"):
+        raise NotOffered("This server has no pull requests yet.", next="Commit to a branch instead.")
+    if call.rev.startswith("refs/pr/"):
+        raise RevisionNotFound(f'There is no pull request "{call.rev[:100]}".', next="Commit to a branch instead.")
+
+
+def _candidate(file: Any) -> hub.Candidate:
+    if not isinstance(file, dict):
+        raise InvalidInput("A file of the request is not a JSON object.", next="Send path, size and sample.")
+    try:
+        sample = base64.b64decode(field(file, "sample", str, ""), validate=True)
+    except (ValueError, binascii.Error):
+        raise InvalidInput("A sample is not base64.", next="Send the first 512 bytes as base64.") from None
+    size = field(file, "size", int, len(sample))
+    if size < 0:
+        raise InvalidInput("A size is below 0.", next="Send the size in bytes.")
+    return hub.Candidate(field(file, "path", str, ""), size, sample)
+
+
+def _advice(advice: hub.Advice) -> dict[str, Any]:
+    shape = {
+        "path": advice.path,
+        "uploadMode": "lfs" if advice.lfs else "regular",
+        "shouldIgnore": advice.ignored,
+    }
+    return shape | ({"oid": advice.etag} if advice.etag else {})
+
+
+ADDRESSES: Final[tuple[Address, ...]] = (
+    address("POST", f"{R}/preupload/{{rev}}", preupload),
+    streamed("POST", f"{R}/commit/{{rev}}", commit),
+)

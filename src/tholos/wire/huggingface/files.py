@@ -1,0 +1,113 @@
+"""Files of a revision: listed, looked up, downloaded."""
+
+from __future__ import annotations
+
+from typing import Any, Final
+
+from starlette.responses import Response
+
+from tholos.hub import service as hub
+from tholos.hub.downloads import file_response
+from tholos.hub.errors import EntryNotFound, InvalidPath
+from tholos.kit.database import ReadSession
+from tholos.kit.errors import PayloadTooLarge, TholosError
+from tholos.wire.huggingface.addresses import Address, address
+from tholos.wire.huggingface.call import Call, answer, read_flag
+from tholos.wire.huggingface.errors import refusal
+from tholos.wire.huggingface.repos import R
+from tholos.wire.huggingface.shapes import entry
+from tholos.wire.huggingface.xet_tokens import advertised, offer
+
+_PAGE_WITH_CHANGES: Final = 50
+_MAX_PATHS: Final = 10_000
+
+
+class TooManyPaths(PayloadTooLarge):
+    """The request names more paths than the server looks up at once."""
+
+    code = "too_many_paths"
+
+
+def tree(call: Call) -> Response:
+    """One page of a folder."""
+    expand = call.flag("expand")
+    with call.services.database.read() as read:
+        revision, found = hub.tree_page(
+            read,
+            call.actor,
+            call.kind,
+            call.repo_name,
+            call.rev,
+            path=call.names.get("rest", "").strip("/"),
+            recursive=call.flag("recursive"),
+            cursor=call.text("cursor") or None,
+            limit=call.limit(most=_PAGE_WITH_CHANGES) if expand else call.limit(),
+        )
+        items = _described(call, read, revision, found.items, expand=expand)
+    return call.page(items, found.next_cursor)
+
+
+def paths_info(call: Call) -> Response:
+    """What lies at each of some paths; those where nothing does are left out."""
+    form = call.form()
+    paths = form.get("paths", [])
+    if len(paths) > _MAX_PATHS:
+        raise TooManyPaths(f"The request names {len(paths)} paths.", next=f"Name {_MAX_PATHS} at most.")
+    expand = read_flag((form.get("expand") or [""])[0], "expand")
+    with call.services.database.read() as read:
+        _, revision = hub.resolve(read, call.actor, call.kind, call.repo_name, call.rev)
+        found = hub.entries(read, revision, paths)
+        return answer(_described(call, read, revision, found, expand=expand))
+
+
+def download(call: Call) -> Response:
+    """A file, whole or one range of it; every answer names the revision it is about."""
+    with call.services.database.read() as read:
+        repo, revision = hub.resolve(read, call.actor, call.kind, call.repo_name, call.rev)
+        commit = {"x-repo-commit": revision.commit_id}
+        try:
+            found = hub.file(read, repo, revision.commit_id, call.names["rest"])
+        except (EntryNotFound, InvalidPath) as error:
+            return refusal(error, call.request_id, headers=commit)
+        xet_hash = advertised(call, read, repo.id, found)
+    assert found.sha256 is not None  # it is a file
+    try:
+        response = file_response(
+            call.services.blobs,
+            found,
+            dict(call.request.headers),
+            rev=call.rev,
+            commit_id=revision.commit_id,
+            attachment=call.flag("download"),
+        )
+    except TholosError as error:
+        return refusal(error, call.request_id, headers=commit)
+    offered = offer(call, xet_hash, revision.commit_id) if xet_hash else {}
+    response.headers.update({**commit, **_linked(found), **offered})
+    return response
+
+
+def _linked(found: hub.TreeEntry) -> dict[str, str]:
+    if not found.lfs:
+        return {}
+    return {"x-linked-etag": f'"{found.etag}"', "x-linked-size": str(found.size or 0)}
+
+
+def _described(
+    call: Call, read: ReadSession, revision: hub.Revision, found: list[hub.TreeEntry], *, expand: bool
+) -> list[dict[str, Any]]:
+    changes = {}
+    if expand:
+        repo = hub.get_repo(read, call.actor, call.kind, call.repo_name)
+        changes = hub.last_changes(read, repo, revision, found)
+    return [entry(item, changes.get(item.path), advertised(call, read, revision.repo_id, item)) for item in found]
+
+
+ADDRESSES: Final[tuple[Address, ...]] = (
+    address("GET", f"{R}/tree/{{rev}}", tree),
+    address("GET", f"{R}/tree/{{rev}}/{{rest}}", tree),
+    address("POST", f"{R}/paths-info/{{rev}}", paths_info),
+    address("GET HEAD", f"{R}/resolve/{{rev}}/{{rest}}", download),
+    address("GET HEAD", "/{kinds}/{namespace}/{name}/resolve/{rev}/{rest}", download),
+    address("GET HEAD", "/{namespace}/{name}/resolve/{rev}/{rest}", download),
+)

@@ -1,0 +1,161 @@
+"""Git LFS: the batch API with `basic` transfers, whose addresses carry their own short-lived permission."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from typing import Any, Final, Literal
+
+import orjson
+from starlette.concurrency import run_in_threadpool
+from starlette.responses import Response
+
+from tholos.accounts import service as accounts
+from tholos.accounts.authorization import ANONYMOUS, Action, Actor
+from tholos.hub import service as hub
+from tholos.hub.downloads import file_response
+from tholos.hub.errors import EntryNotFound, RepoNotFound, UploadIncomplete
+from tholos.kit.errors import InvalidInput, NotAuthenticated
+from tholos.kit.signing import InvalidSignature, Signer
+from tholos.wire.huggingface.addresses import Address, address, streamed
+from tholos.wire.huggingface.call import Call, field
+from tholos.wire.huggingface.errors import NotOffered
+
+_TYPE: Final = "application/vnd.git-lfs+json"
+# A batch of files may take hours to send; each may begin as long as the last one was promised.
+_LIFETIME_S: Final = 6 * 3600
+_MAX_OBJECTS: Final = 1000
+_UPLOAD: Final = "lfs-upload"
+_DOWNLOAD: Final = "lfs-download"
+Operation = Literal["upload", "download"]
+
+
+def batch(call: Call) -> Response:
+    """Where to send or fetch each object. One that the repo has is not asked for again; any other is, wherever else
+    the server may hold it: whether it does is nobody's business.
+    """
+    wanted = call.json()
+    operation = wanted.get("operation")
+    if operation not in ("upload", "download"):
+        raise InvalidInput("The operation is neither upload nor download.", next="Send one of the two.")
+    objects = field(wanted, "objects", list, [])
+    if len(objects) > _MAX_OBJECTS:
+        raise InvalidInput(f"The batch has {len(objects)} objects.", next=f"Send {_MAX_OBJECTS} at most.")
+    if wanted.get("hash_algo", "sha256") != "sha256":
+        raise InvalidInput("Objects are named by their SHA-256 only.", next="Leave hash_algo out.")
+    oids = [item.get("oid") for item in objects if isinstance(item, dict)]
+    repo, sizes = _known(call, operation, [oid for oid in oids if isinstance(oid, str) and hub.is_sha256(oid)])
+    signer = Signer(call.services.settings)
+    shapes = [_object(call, signer, operation, repo, sizes, item) for item in objects]
+    return _answer({"transfer": "basic", "objects": shapes, "hash_algo": "sha256"})
+
+
+async def upload(call: Call) -> Response:
+    """Takes the content of one object, for whoever brings the address that a batch gave out."""
+    oid = call.names["oid"]
+    upload = await run_in_threadpool(_begin, call, oid)
+    await hub.receive(call.services, upload, _body(call))
+    return Response(status_code=200, headers={"etag": f'"{oid}"'})
+
+
+def download(call: Call) -> Response:
+    """Gives the content of one object, for whoever brings the address that a batch gave out."""
+    oid = call.names["oid"]
+    grant = _grant(call, _DOWNLOAD, oid)
+    with call.services.database.read() as read:
+        actor = accounts.actor_of_key(read, grant["key"]) if grant.get("key") else ANONYMOUS
+        repo = hub.get_repo_by_id(read, actor, str(grant["repo"]))
+        size = hub.possessed_sizes(call.services, read, repo, [oid]).get(oid)
+    if size is None:
+        raise EntryNotFound(f"The repo has no object {oid}.", next="Ask for the batch again.")
+    entry = hub.TreeEntry(oid, "file", size, oid, oid, lfs=True)
+    headers = dict(call.request.headers)
+    return file_response(call.services.blobs, entry, headers, rev="", commit_id="", attachment=True)
+
+
+def locks(_call: Call) -> Response:
+    """Says that files cannot be locked, which git-lfs takes for an answer."""
+    raise NotOffered("This server has no file locks.", next="Run `git config lfs.locksverify false`.")
+
+
+def _known(call: Call, operation: Operation, oids: list[str]) -> tuple[hub.Repo, dict[str, int]]:
+    """The repo, and the sizes of those of the objects that it has."""
+    actor = call.signed_in() if operation == "upload" else call.actor
+    action = Action.WRITE if operation == "upload" else Action.READ
+    with call.services.database.read() as read:
+        try:
+            repo = hub.get_repo(read, actor, call.kind, call.repo_name, action)
+        except RepoNotFound as error:
+            if actor.is_anonymous:  # git asks for a password only after a 401, whether or not there is such a repo
+                raise NotAuthenticated(error.message, next="Sign in with a token as the password.") from error
+            raise
+        return repo, hub.possessed_sizes(call.services, read, repo, oids)
+
+
+def _object(
+    call: Call, signer: Signer, operation: Operation, repo: hub.Repo, sizes: dict[str, int], item: Any
+) -> dict[str, Any]:
+    oid, size = (item.get("oid"), item.get("size")) if isinstance(item, dict) else (None, None)
+    # What is sent back is not deeper than JSON can be written.
+    shape: dict[str, Any] = {
+        "oid": oid if isinstance(oid, str) else None,
+        "size": size if isinstance(size, int) else None,
+    }
+    if not isinstance(oid, str) or not hub.is_sha256(oid) or not isinstance(size, int) or size < 0:
+        return shape | {"error": {"code": 422, "message": "An object has a SHA-256 as its oid, and a size in bytes."}}
+    limit = call.services.settings.max_blob_bytes
+    if operation == "upload" and size > limit:
+        return shape | {"error": {"code": 413, "message": f"The file is larger than {limit:,} bytes."}}
+    if operation == "download" and oid not in sizes:
+        return shape | {"error": {"code": 404, "message": "The repo has no such object."}}
+    shape["authenticated"] = True
+    if operation == "upload" and sizes.get(oid) == size:
+        return shape
+    claims = {"repo": repo.id, "oid": oid, "key": call.actor.key_id}
+    store = f"{call.base}{call.path.removesuffix('/batch')}"
+    grant = signer.sign(_UPLOAD if operation == "upload" else _DOWNLOAD, claims, _LIFETIME_S)
+    shape["actions"] = {operation: {"href": f"{store}/{oid}?grant={grant}", "expires_in": _LIFETIME_S}}
+    return shape
+
+
+def _begin(call: Call, oid: str) -> hub.Upload:
+    grant = _grant(call, _UPLOAD, oid)
+    announced = call.request.headers.get("content-length", "")
+    size = int(announced) if announced.isdigit() else None
+    with call.services.database.read() as read:
+        actor: Actor = accounts.actor_of_key(read, str(grant["key"]))
+        repo = hub.get_repo_by_id(read, actor, str(grant["repo"]), Action.WRITE)
+    return hub.begin_upload(call.services, actor, repo.kind, repo.full_name, sha256=oid, size=size)
+
+
+def _grant(call: Call, purpose: str, oid: str) -> dict[str, Any]:
+    claims = Signer(call.services.settings).verify(purpose, call.text("grant"))
+    if claims.get("oid") != oid:
+        raise InvalidSignature(next="Use the address as the batch gave it out.")
+    return claims
+
+
+async def _body(call: Call) -> AsyncIterator[bytes]:
+    announced = call.request.headers.get("content-length", "")
+    received = 0
+    async for part in call.request.stream():
+        received += len(part)
+        yield part
+    if announced.isdigit() and received != int(announced):
+        raise UploadIncomplete(next="Repeat the upload.")
+
+
+def _answer(content: dict[str, Any]) -> Response:
+    return Response(orjson.dumps(content), media_type=_TYPE)
+
+
+_STORE: Final = "{namespace}/{name}.git/info/lfs"
+ADDRESSES: Final[tuple[Address, ...]] = tuple(
+    found
+    for prefix in ("/{kinds}/", "/")
+    for found in (
+        address("POST", f"{prefix}{_STORE}/objects/batch", batch),
+        address("GET HEAD", f"{prefix}{_STORE}/objects/{{oid}}", download),
+        streamed("PUT", f"{prefix}{_STORE}/objects/{{oid}}", upload),
+        address("GET POST", f"{prefix}{_STORE}/locks{{rest}}", locks),
+    )
+)

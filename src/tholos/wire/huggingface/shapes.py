@@ -1,0 +1,160 @@
+"""What repos, files and revisions look like in the protocol."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from functools import cached_property
+from typing import Any, Final
+
+from tholos.hub import service as hub
+from tholos.hub.trees import first_files
+from tholos.kit.database import ReadSession
+from tholos.kit.services import Services
+
+Shape = dict[str, Any]
+# Clients that need every file page through the tree; a list of repos shows up to a hundred repos' files at once.
+_MAX_SIBLINGS: Final = 50_001
+_MAX_SIBLINGS_LISTED: Final = 5_000
+_POINTER_OVERHEAD: Final = len("version https://git-lfs.github.com/spec/v1\noid sha256:\nsize \n") + 64
+
+
+def date(moment: datetime) -> str:
+    """A moment as the clients parse it: UTC, milliseconds, a closing Z."""
+    return moment.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%S.") + f"{moment.microsecond // 1000:03d}Z"
+
+
+def entry(found: hub.TreeEntry, change: hub.Revision | None = None, xet_hash: str | None = None) -> Shape:
+    """A file or folder of a listing; ``change`` is the revision that last touched it, if that was asked for.
+
+    ``xet_hash`` is given only where the file is offered through Xet: clients then insist on it.
+    """
+    shape: Shape = {"type": found.type, "oid": found.git_oid, "size": found.size or 0, "path": found.path}
+    if found.lfs:
+        shape["lfs"] = {"oid": found.sha256, "size": found.size, "pointerSize": pointer_size(found.size or 0)}
+    if xet_hash is not None:
+        shape["xetHash"] = xet_hash
+    if change is not None:
+        title = change.message.partition("\n")[0]
+        shape["lastCommit"] = {"id": change.commit_id, "title": title, "date": date(change.created_at)}
+    return shape
+
+
+def pointer_size(size: int) -> int:
+    """Bytes of the LFS pointer to a content of ``size`` bytes."""
+    return _POINTER_OVERHEAD + len(str(size))
+
+
+def sibling(found: hub.TreeEntry, *, blobs: bool) -> Shape:
+    """A file in the info of its repo, with size and ids where ``blobs`` asks for them."""
+    if not blobs:
+        return {"rfilename": found.path}
+    shape: Shape = {"rfilename": found.path, "size": found.size, "blobId": found.git_oid}
+    if found.lfs:
+        shape["lfs"] = {"sha256": found.sha256, "size": found.size, "pointerSize": pointer_size(found.size or 0)}
+    return shape
+
+
+def repo_address(base: str, repo: hub.Repo) -> str:
+    """The repo's page on this server."""
+    prefix = "" if repo.kind is hub.RepoKind.MODEL else f"/{repo.kind.plural}"
+    return f"{base}{prefix}/{repo.full_name}"
+
+
+@dataclass(frozen=True)
+class RepoFacts:
+    """What the info of a repo is made from; the costly parts are read when a field asks for them."""
+
+    services: Services
+    read: ReadSession
+    repo: hub.Repo
+    tags: list[str]
+    sha: str | None
+    likes: int = 0
+    revision: hub.Revision | None = None
+    """The one asked for; None in lists, where the head of main counts."""
+    blobs: bool = False
+
+    @cached_property
+    def files(self) -> list[hub.TreeEntry]:
+        """The files, cut where there are very many."""
+        if self.sha is None:
+            return []
+        revision = self.revision or hub.revision_of(self.read, self.repo, self.sha)
+        return first_files(self.read, revision.tree_id, self._most_files)
+
+    @property
+    def used_storage(self) -> int | None:
+        """Bytes of all files; None where they are too many to be counted."""
+        return None if len(self.files) >= self._most_files else sum(found.size or 0 for found in self.files)
+
+    @property
+    def _most_files(self) -> int:
+        return _MAX_SIBLINGS if self.revision else _MAX_SIBLINGS_LISTED
+
+    @cached_property
+    def card(self) -> Mapping[str, Any]:
+        if self.revision is None:
+            return self.repo.card
+        return hub.card_of(self.read, self.services.blobs, self.revision.tree_id).metadata
+
+
+_EVERY: Final[dict[str, Callable[[RepoFacts], Any]]] = {
+    "author": lambda facts: facts.repo.namespace,
+    "baseModels": lambda facts: facts.card.get("base_model"),
+    "cardData": lambda facts: dict(facts.card) or None,
+    "createdAt": lambda facts: date(facts.repo.created_at),
+    "description": lambda facts: facts.repo.description or None,
+    "disabled": lambda _facts: False,
+    "downloads": lambda _facts: 0,
+    "downloadsAllTime": lambda _facts: 0,
+    "gated": lambda _facts: False,
+    "lastModified": lambda facts: date(_changed(facts)),
+    "likes": lambda facts: facts.likes,
+    "private": lambda facts: facts.repo.visibility == "private",
+    "sha": lambda facts: facts.sha,
+    "siblings": lambda facts: [sibling(found, blobs=facts.blobs) for found in facts.files],
+    "tags": lambda facts: facts.tags,
+    "trendingScore": lambda _facts: 0,
+    "usedStorage": lambda facts: facts.used_storage,
+    "xetEnabled": lambda _facts: False,
+}
+_OF_MODELS: Final[dict[str, Callable[[RepoFacts], Any]]] = {
+    "library_name": lambda facts: _word(facts.repo.card.get("library_name")),
+    "modelId": lambda facts: facts.repo.full_name,
+    "pipeline_tag": lambda facts: _word(facts.repo.card.get("pipeline_tag")),
+}
+_LISTED: Final = (
+    "author",
+    "createdAt",
+    "disabled",
+    "downloads",
+    "gated",
+    "lastModified",
+    "library_name",
+    "likes",
+    "modelId",
+    "pipeline_tag",
+    "private",
+    "sha",
+    "tags",
+    "trendingScore",
+)
+_SHOWN: Final = (*_LISTED, "cardData", "description", "siblings", "usedStorage")
+
+
+def repo_info(facts: RepoFacts, expand: Iterable[str], *, listed: bool, more: Iterable[str] = ()) -> Shape:
+    """The info of a repo: what ``expand`` names, or else what is usual in a list or alone, and ``more``."""
+    known = _EVERY | (_OF_MODELS if facts.repo.kind is hub.RepoKind.MODEL else {})
+    wanted = list(expand) or [*(_LISTED if listed else _SHOWN), *more]
+    found = {name: known[name](facts) for name in wanted if name in known}
+    return {"_id": facts.repo.id, "id": facts.repo.full_name, **found}
+
+
+def _changed(facts: RepoFacts) -> datetime:
+    return facts.revision.created_at if facts.revision else facts.repo.updated_at
+
+
+def _word(value: Any) -> str | None:
+    return value if isinstance(value, str) else None

@@ -1,0 +1,88 @@
+"""What the public service has and this server has not: said in a sentence, never with a bare 404."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from starlette.responses import Response
+
+from tholos.accounts.authorization import hidden
+from tholos.hub.errors import RepoNotFound
+from tholos.wire.huggingface.addresses import Address, address
+from tholos.wire.huggingface.call import Call, answer
+from tholos.wire.huggingface.errors import NotOffered
+
+_ANY: Final = "GET HEAD POST PUT PATCH DELETE"
+_PREFIXES: Final = (
+    "agent-harnesses",
+    "blog",
+    "buckets",
+    "collections",
+    "daily_papers",
+    "inference-providers",
+    "integrations",
+    "jobs",
+    "kernels",
+    "notifications",
+    "papers",
+    "partners",
+    "posts",
+    "quicksearch",
+    "recent-activity",
+    "repos",
+    "resolve-cache",
+    "resource-groups",
+    "scheduled-jobs",
+    "settings",
+    "spaces",
+    "trending",
+    "users",
+)
+
+
+def no_spaces(_call: Call) -> Response:
+    """The list of spaces: there are none."""
+    return answer([])
+
+
+def no_space(call: Call) -> Response:
+    """A space, which does not exist."""
+    raise hidden(RepoNotFound, f"space {call.names['owner'][:96]}/{call.names['space'][:96]}")
+
+
+def no_namespace(call: Call) -> Response:
+    """A repo without a namespace, as the public service has a few: here every repo has one."""
+    raise hidden(RepoNotFound, f"repo {call.names['bare'][:96]}")
+
+
+def telemetry(_call: Call) -> Response:
+    """Thanks, and nothing is kept."""
+    return Response(status_code=204)
+
+
+def not_offered(call: Call) -> Response:
+    """Anything else of the public service."""
+    raise NotOffered(
+        f"This server does not offer {call.request.method} {call.path[:200]}.",
+        next="See its documentation for what it has in place of it.",
+    )
+
+
+ADDRESSES: Final[tuple[Address, ...]] = (
+    address("GET", "/api/spaces", no_spaces),
+    address("GET", "/api/spaces/{owner}/{space}", no_space),
+    address("GET", "/api/spaces/{owner}/{space}/revision/{rev}", no_space),
+    address("GET HEAD", "/spaces/{owner}/{space}/resolve/{rest}", no_space),
+    address("GET HEAD", "/{bare}/resolve/{bare_rev}/{rest}", no_namespace),
+    address("GET", "/api/{kinds}/{bare}", no_namespace),
+    *(
+        address(_ANY, f"/api/{{kinds}}/{{bare}}/{word}/{{rest}}", no_namespace)
+        for word in ("revision", "tree", "commits", "paths-info")
+    ),
+    address("HEAD", "/api/telemetry/{rest}", telemetry),
+    address(_ANY, "/api/{kinds}/{rest}", not_offered),
+    *(address(_ANY, f"/api/{prefix}", not_offered) for prefix in _PREFIXES),
+    *(address(_ANY, f"/api/{prefix}/{{rest}}", not_offered) for prefix in _PREFIXES),
+    address("POST", "/oauth/device", not_offered),
+    address("POST", "/oauth/token", not_offered),
+)

@@ -1,0 +1,55 @@
+"""Tokens for the Xet store, and when a download is offered through it."""
+
+from __future__ import annotations
+
+from typing import Final, Literal
+
+from starlette.responses import Response
+
+from tholos.accounts.authorization import Action
+from tholos.hub import service as hub
+from tholos.hub.xet.repository import own_xet_hashes
+from tholos.kit.database import ReadSession
+from tholos.wire import xet
+from tholos.wire.huggingface.addresses import Address, address
+from tholos.wire.huggingface.call import Call
+from tholos.wire.huggingface.repos import R
+
+
+def read_token(call: Call) -> Response:
+    """A token that fetches from the store."""
+    return _token(call, "read", Action.READ)
+
+
+def write_token(call: Call) -> Response:
+    """A token that sends to the store."""
+    return _token(call, "write", Action.WRITE)
+
+
+def advertised(call: Call, read: ReadSession, repo_id: str, found: hub.TreeEntry) -> str | None:
+    """The Xet hash by which a file is offered: only of files too large for the clients' plain downloads.
+
+    Everything smaller goes by plain HTTP, which is faster here and resumes as well.
+    """
+    if found.sha256 is None or (found.size or 0) <= call.services.settings.xet_download_bytes:
+        return None
+    return own_xet_hashes(read, repo_id, [found.sha256]).get(found.sha256)
+
+
+def offer(call: Call, xet_hash: str, commit_id: str) -> dict[str, str]:
+    """The headers that offer a file of a revision through Xet."""
+    return xet.advertisement(
+        xet_hash, f"{call.base}/api/{call.kind.plural}/{call.repo_name}/xet-read-token/{commit_id}"
+    )
+
+
+def _token(call: Call, kind: Literal["read", "write"], action: Action) -> Response:
+    with call.services.database.read() as read:
+        repo = hub.get_repo(read, call.actor, call.kind, call.repo_name, action)
+    return xet.token_answer(call.services, call.actor, repo, call.rev, kind, call.base)
+
+
+ADDRESSES: Final[tuple[Address, ...]] = (
+    address("GET", f"{R}/xet-read-token/{{rev}}", read_token),
+    address("GET", f"{R}/xet-write-token/{{rev}}", write_token),
+)
