@@ -12,10 +12,10 @@ PYTEST := $(if $(RAM),TMPDIR=$(RAM)) $(BIN)/python -m pytest $(TESTS) -n 2 --dis
 unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-all lint format bench docs clean
+.PHONY: help demo test test-all newest-client lint format bench docs clean
 
 help: ## Show the targets
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 demo: $(SPACE)-run ## Run the whole chain on real data and keep the platform open (CHECK=1: then stop)
 	$(BIN)/python scripts/demo.py $(if $(CHECK),--check)
@@ -25,6 +25,9 @@ test: $(SPACE)-dev system ## Run the tests, as CI does
 
 test-all: $(SPACE)-dev system ## Run everything: long matrices, soaks and fuzzers too
 	THOLOS_TEST_FUZZ_ROUNDS=100 $(PYTEST) --durations=15
+
+newest-client: $(SPACE)-dev system ## Check today's release of huggingface_hub against this server
+	THOLOS_TEST_NEWEST_CLIENT=1 $(BIN)/python -m pytest tests/wire/conformance -k newest_release -rP -q
 
 lint: $(SPACE)-dev ## Check style, types and the direction of imports
 	$(BIN)/ruff check .
@@ -50,7 +53,7 @@ clean: ## Remove the environment and all caches
 
 .PHONY: system
 system:
-	@scripts/install_system_packages.sh chromium postgresql
+	@scripts/install_system_packages.sh chromium git git-lfs postgresql
 
 $(BIN)/python:
 	$(PYTHON) -m venv $(VENV)

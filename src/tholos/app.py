@@ -26,6 +26,7 @@ from tholos.serving import endpoints as serving
 from tholos.training import endpoints as training
 from tholos.web import routes as web
 from tholos.web.failures import error_page
+from tholos.wire import routes as wire
 
 ROOMS = (accounts, jobs, hub, data, training, optimization, evaluation, serving)
 
@@ -56,6 +57,7 @@ def create_app(services: Services) -> FastAPI:
     app.router.routes.extend(gateway_routes(gateway, services.settings.max_predict_bytes))
     for room in ROOMS:
         app.include_router(room.router)
+    wire.install(app)
     web.install(app)
     install_errors(app, error_page)
     app.add_middleware(BodyLimit, max_bytes=services.settings.max_request_bytes, exempt=_counts_for_itself)
@@ -72,4 +74,4 @@ def _openapi(of_the_rooms: Callable[[], dict[str, Any]]) -> dict[str, Any]:
 
 def _counts_for_itself(path: str) -> bool:
     """Uploads, commits and predictions have limits of their own."""
-    return path.startswith("/predict/") or _UPLOAD.fullmatch(path) is not None
+    return path.startswith("/predict/") or wire.counts_for_itself(path) or _UPLOAD.fullmatch(path) is not None

@@ -7,6 +7,7 @@ import socket
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 from fastapi.testclient import TestClient
@@ -112,6 +113,22 @@ def test_an_upload_that_the_disk_cannot_hold_is_refused_at_once(
     answer = as_ada_with(disk_reserve_bytes=1 << 60).put(f"{BLOBS}/{sha(b'x')}", content=b"x")
     assert (answer.status_code, answer.json()["error"]["code"]) == (507, "disk_low")
     assert stored(services) == before
+
+
+def test_an_upload_of_unknown_size_leaves_the_reserve_alone(
+    services: Services, as_ada: TestClient, before: set[str], monkeypatch: pytest.MonkeyPatch
+):
+    data, reserve = os.urandom(10_000_000), services.settings.disk_reserve_bytes
+    incoming = services.settings.blobs_dir / "incoming"
+
+    def usage(_: object) -> SimpleNamespace:
+        return SimpleNamespace(free=reserve + 6_000_000 - sum(path.stat().st_size for path in incoming.iterdir()))
+
+    monkeypatch.setattr("tholos.hub.uploads.shutil.disk_usage", usage)
+    answer = as_ada.put(f"{BLOBS}/{sha(data)}", content=in_pieces(data))
+    assert (answer.status_code, answer.json()["error"]["code"]) == (507, "disk_low")
+    assert stored(services) == before
+    assert unfinished(services) == []
 
 
 @pytest.mark.parametrize("database_kind", ["sqlite"])

@@ -16,7 +16,7 @@ RESERVED = frozenset(
     invoices jobs join keys lineage live login logout mcp me metrics models new notifications oauth organizations orgs
     papers playground predict prices pricing privacy ready register resolve robots.txt runtimes search security settings
     signin signout signup spaces static status system tasks terms tholos tokens top uploads usage user users v1 v2 v3
-    webhooks well-known
+    webhooks well-known xet
     """.split()  # noqa: SIM905 - a page of words reads better than a page of quotes
 )
 """Names at the root of the site that the product has, or will need, for itself."""

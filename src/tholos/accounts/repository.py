@@ -40,6 +40,13 @@ def key_with_account(read: ReadSession, secret_hash: str) -> tuple[ApiKey, Accou
     return None if row is None else (row[0], row[1])
 
 
+def key_by_id(read: ReadSession, key_id: str) -> tuple[ApiKey, Account] | None:
+    row = read.execute(
+        select(ApiKey, Account).join(Account, Account.id == ApiKey.account_id).where(ApiKey.id == key_id)
+    ).one_or_none()
+    return None if row is None else (row[0], row[1])
+
+
 def session_with_account(read: ReadSession, secret_hash: str) -> tuple[WebSession, ApiKey, Account] | None:
     row = read.execute(
         select(WebSession, ApiKey, Account)

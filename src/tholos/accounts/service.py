@@ -51,6 +51,14 @@ def authenticate(read: ReadSession, secret: str) -> Actor:
     return _actor(*found)
 
 
+def actor_of_key(read: ReadSession, key_id: str) -> Actor:
+    """Who a key belongs to, for a grant that we signed and that names it. Raises as ``authenticate``."""
+    found = repository.key_by_id(read, key_id)
+    if found is None:
+        raise InvalidToken(next="Ask for the link or token again.")
+    return _actor(*found)
+
+
 def authenticate_session(read: ReadSession, secret: str) -> Actor | None:
     """Who a session cookie belongs to; None when it is unknown or over."""
     found = repository.session_with_account(read, hash_secret(secret))

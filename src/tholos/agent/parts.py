@@ -47,7 +47,7 @@ class Parts:
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
         self._database = Database(settings.resolved_database_url)
-        self._blobs = LocalBlobStore(settings.blobs_dir)
+        self._blobs = LocalBlobStore(settings.blobs_dir, cache_bytes=settings.blob_cache_bytes)
 
     def prepare(self) -> str | None:
         """Brings the database to today's schema; at the first start makes the administrator and returns its token.

@@ -75,7 +75,7 @@ class Attributes:
     def wants_lfs(self, path: str) -> bool:
         """Tell whether the rules send this path to LFS."""
         segments = path.split("/")
-        return next((lfs for pattern, lfs in reversed(self.rules) if _matches(pattern, segments)), False)
+        return next((lfs for pattern, lfs in reversed(self.rules) if matches(pattern, segments)), False)
 
 
 def _refused(problem: str) -> InvalidAttributes:
@@ -94,7 +94,8 @@ def _filter_setting(settings: list[str]) -> bool | None:
     return decided
 
 
-def _matches(pattern: str, segments: list[str]) -> bool:
+def matches(pattern: str, segments: list[str]) -> bool:
+    """Tell whether a pattern of git's matches the path of these segments, in time linear in both."""
     if "/" not in pattern:
         return _segment_pattern(pattern).fullmatch(segments[-1]) is not None
     return _matches_folders(pattern.lstrip("/").split("/"), segments)

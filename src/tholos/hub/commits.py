@@ -166,11 +166,16 @@ def land(write: WriteSession, prepared: PreparedCommit) -> Revision:
     ref.updated_at = repo.updated_at = utcnow()
     if prepared.card is not None:
         index_card(write, repo, prepared.card)
-    details = {"revision": revision.commit_id, "ref": prepared.ref}
-    record_audit(write, prepared.actor, "repo.commit", repo.label, details)
+    announce(write, prepared.actor, repo, prepared.ref, revision.commit_id)
+    return revision
+
+
+def announce(write: WriteSession, actor: Actor, repo: Repo, ref: str, revision: str) -> None:
+    """Notes that a branch (by its full name) has moved to a revision that is new: audit log and outbox."""
+    details = {"revision": revision, "ref": ref}
+    record_audit(write, actor, "repo.commit", repo.label, details)
     emit(write, "repo.committed", {"repo_id": repo.id, "kind": repo.kind.value, **details})
     write.flush()
-    return revision
 
 
 def commit(
@@ -269,6 +274,12 @@ def stage_objects(write: WriteSession, repo_id: str, files: Sequence[StagedFile]
                 path=file.path,
             )
     repository.insert_missing(write, GitTree, [{"oid": oid, "data": data} for oid, data in trees.items()])
+    for oid, data in repository.tree_payloads(write, trees).items():
+        if trees[oid] != data:
+            raise ObjectCollision(
+                f"A folder of the commit has the git id of a different folder ({oid}).",
+                next="Change a file in it: two folders with one SHA-1 are made on purpose.",
+            )
 
 
 def _record(database: Database, repo: Repo, files: Sequence[StagedFile], trees: Mapping[str, bytes]) -> None:

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import asyncio
-import os
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from pathlib import Path, PurePosixPath
-from typing import Final
+from functools import partial
+from pathlib import PurePosixPath
+from typing import BinaryIO, Final
 from urllib.parse import quote
 
 from starlette.responses import Response
@@ -17,7 +17,7 @@ from starlette.types import Receive, Scope, Send
 from tholos.hub.errors import UnsatisfiableRange
 from tholos.hub.gitobjects import is_commit_id
 from tholos.hub.trees import TreeEntry
-from tholos.kit.blobs import BlobNotFound
+from tholos.kit.blobs import BlobStore
 
 _CHUNK_BYTES: Final = 1 << 20
 _ONE_RANGE = re.compile(r"bytes=[ \t]*([0-9]*)-([0-9]*)[ \t]*", re.IGNORECASE)
@@ -103,11 +103,17 @@ def is_unchanged(if_none_match: str | None, etag: str) -> bool:
 
 
 def file_response(
-    path: Path, entry: TreeEntry, headers: Mapping[str, str], *, rev: str, commit_id: str, attachment: bool = False
+    blobs: BlobStore,
+    entry: TreeEntry,
+    headers: Mapping[str, str],
+    *,
+    rev: str,
+    commit_id: str,
+    attachment: bool = False,
 ) -> Response:
     """The answer to a GET or HEAD of a file with these request headers (lower case): 200, 206 or 304.
 
-    ``path`` is the blob on this machine; ``rev`` is what the client asked for: an answer for a commit id never changes.
+    ``rev`` is what the client asked for: an answer for a commit id never changes.
 
     Raises UnsatisfiableRange.
     """
@@ -131,7 +137,7 @@ def file_response(
     answer["content-length"] = str(part.length)
     if wanted is not None:
         answer["content-range"] = f"bytes {part.start}-{part.end - 1}/{size}"
-    return BlobResponse(path, part, 200 if wanted is None else 206, answer)
+    return BlobResponse(partial(blobs.open, entry.sha256 or ""), part, 200 if wanted is None else 206, answer)
 
 
 class BlobResponse(Response):
@@ -140,9 +146,11 @@ class BlobResponse(Response):
     The file is opened before the first byte leaves, so that one deleted meanwhile is still sent whole.
     """
 
-    def __init__(self, path: Path, part: ByteRange, status_code: int, headers: Mapping[str, str]) -> None:
+    def __init__(
+        self, opening: Callable[[], BinaryIO], part: ByteRange, status_code: int, headers: Mapping[str, str]
+    ) -> None:
         super().__init__(status_code=status_code)
-        self._path = path
+        self._opening = opening
         self._part = part
         self.raw_headers = [(name.encode("latin-1"), value.encode("latin-1")) for name, value in headers.items()]
 
@@ -153,39 +161,38 @@ class BlobResponse(Response):
             await send(start)
             await send({"type": "http.response.body"})
             return
-        descriptor = await asyncio.to_thread(self._open)
+        file = await asyncio.to_thread(self._open)
         departure = asyncio.ensure_future(_departure(receive))
         try:
             await send(start)
-            await self._send(descriptor, send, departure)
+            await self._send(file, send, departure)
         finally:
             departure.cancel()
-            os.close(descriptor)
+            file.close()
 
-    def _open(self) -> int:
-        try:
-            return os.open(self._path, os.O_RDONLY | os.O_CLOEXEC)
-        except FileNotFoundError as error:
-            raise BlobNotFound("The content of this file is gone.", next="Ask the operator.") from error
+    def _open(self) -> BinaryIO:
+        file = self._opening()
+        file.seek(self._part.start)
+        return file
 
-    async def _send(self, descriptor: int, send: Send, departure: asyncio.Future[None]) -> None:
-        position, end = self._part.start, self._part.end
-        upcoming = _read(descriptor, position, end)
+    async def _send(self, file: BinaryIO, send: Send, departure: asyncio.Future[None]) -> None:
+        left = self._part.length
+        upcoming = _read(file, left)
         try:
-            while position < end and not departure.done():
+            while left and not departure.done():
                 data = await upcoming
                 if not data:
-                    raise OSError(f"{self._path.name} is shorter than recorded")
-                position += len(data)
-                if position < end:
-                    upcoming = _read(descriptor, position, end)
-                await send({"type": "http.response.body", "body": data, "more_body": position < end})
+                    raise OSError("a blob is shorter than recorded")
+                left -= len(data)
+                if left:
+                    upcoming = _read(file, left)
+                await send({"type": "http.response.body", "body": data, "more_body": left > 0})
         finally:
-            await asyncio.wait([upcoming])  # a thread may still read: not from a descriptor that is closed
+            await asyncio.wait([upcoming])  # a thread may still read: not from a file that is closed
 
 
-def _read(descriptor: int, position: int, end: int) -> asyncio.Future[bytes]:
-    return asyncio.ensure_future(asyncio.to_thread(os.pread, descriptor, min(_CHUNK_BYTES, end - position), position))
+def _read(file: BinaryIO, left: int) -> asyncio.Future[bytes]:
+    return asyncio.ensure_future(asyncio.to_thread(file.read, min(_CHUNK_BYTES, left)))
 
 
 async def _departure(receive: Receive) -> None:

@@ -141,3 +141,33 @@ class InvalidSubject(InvalidInput):
     """The question for lineage names nothing the hub can look up."""
 
     code = "invalid_subject"
+
+
+class BrokenPack(InvalidInput):
+    """What git sent cannot be read."""
+
+    code = "broken_pack"
+
+
+class PushTooLarge(PayloadTooLarge):
+    """The push is larger than the server takes at once."""
+
+    code = "push_too_large"
+
+
+class InvalidObject(Unprocessable):
+    """A pushed commit, tag, folder or file is not as a repo can hold it."""
+
+    code = "invalid_object"
+
+
+class ObjectMissing(Unprocessable):
+    """The push names an object that neither it nor the repo holds."""
+
+    code = "object_missing"
+
+
+class NeedsLfs(Unprocessable):
+    """The file is too large for git itself."""
+
+    code = "needs_lfs"

@@ -74,6 +74,32 @@ class Repo(Base):
         return RepoNotFound
 
 
+class RepoAlias(Base):
+    """A name that a repo had before it was moved, and that leads to it as long as no other repo takes it."""
+
+    __tablename__ = "repo_aliases"
+    __table_args__ = (Index("ix_repo_aliases_repo_id", "repo_id"),)  # a deleted repo takes these with it
+
+    kind: Mapped[RepoKind] = mapped_column(
+        Enum(RepoKind, native_enum=False, length=16, values_callable=lambda kinds: [kind.value for kind in kinds]),
+        primary_key=True,
+    )
+    namespace_key: Mapped[str] = mapped_column(String(96), primary_key=True)
+    name_key: Mapped[str] = mapped_column(String(96), primary_key=True)
+    repo_id: Mapped[str] = mapped_column(ForeignKey("repos.id", ondelete="CASCADE"))
+
+
+class RepoLike(Base):
+    """An account likes a repo."""
+
+    __tablename__ = "repo_likes"
+    __table_args__ = (Index("ix_repo_likes_account_id", "account_id", "created_at"),)  # "what does this user like?"
+
+    repo_id: Mapped[str] = mapped_column(ForeignKey("repos.id", ondelete="CASCADE"), primary_key=True)
+    account_id: Mapped[str] = mapped_column(ForeignKey("accounts.id"), primary_key=True)
+    created_at: Mapped[datetime] = mapped_column(UtcDateTime)
+
+
 class RepoTag(Base):
     """One tag of a repo's card, so that lists can be filtered by it."""
 
@@ -88,10 +114,77 @@ class StoredBlob(Base):
     """Content that the blob store holds, whole and verified."""
 
     __tablename__ = "blobs"
+    __table_args__ = (Index("ix_blobs_xet_hash", "xet_hash"),)  # a Xet client names content by this hash
 
     sha256: Mapped[str] = mapped_column(SHA256, primary_key=True)
     size: Mapped[int] = mapped_column(BigInteger)
+    xet_hash: Mapped[str | None] = mapped_column(SHA256)
+    """The Xet file hash of the recipe that the store keeps for it; None for a whole file."""
     created_at: Mapped[datetime] = mapped_column(UtcDateTime)
+
+
+class StoredXorb(Base):
+    """A run of chunks that the blob store holds, whole and verified."""
+
+    __tablename__ = "xet_xorbs"
+
+    hash: Mapped[str] = mapped_column(SHA256, primary_key=True)
+    size: Mapped[int] = mapped_column(BigInteger)
+    """Bytes as stored, compressed."""
+    raw_bytes: Mapped[int] = mapped_column(BigInteger)
+    chunks: Mapped[int]
+    created_at: Mapped[datetime] = mapped_column(UtcDateTime)
+    acknowledged_at: Mapped[datetime] = mapped_column(UtcDateTime)
+    """When a client was last told that it is here: that client may name it without sending it again."""
+
+
+class XorbUpload(Base):
+    """An account has sent every byte of a xorb, and may name it from then on."""
+
+    __tablename__ = "xet_uploads"
+    __table_args__ = (Index("ix_xet_uploads_xorb_hash", "xorb_hash"),)  # a collected xorb takes these with it
+
+    account_id: Mapped[str] = mapped_column(ForeignKey("accounts.id"), primary_key=True)
+    xorb_hash: Mapped[str] = mapped_column(ForeignKey("xet_xorbs.hash", ondelete="CASCADE"), primary_key=True)
+    size: Mapped[int] = mapped_column(BigInteger)
+    """Serialized bytes as this account sent them: the copy that is kept may be another's, compressed otherwise."""
+
+
+class BlobXorb(Base):
+    """The recipe of a blob uses chunks of a xorb."""
+
+    __tablename__ = "blob_xorbs"
+    __table_args__ = (Index("ix_blob_xorbs_xorb_hash", "xorb_hash"),)  # "does any blob still need it?"
+
+    sha256: Mapped[str] = mapped_column(ForeignKey("blobs.sha256"), primary_key=True)
+    xorb_hash: Mapped[str] = mapped_column(ForeignKey("xet_xorbs.hash"), primary_key=True)
+
+
+class RepoXetFile(Base):
+    """The recipe by which this repo was given a file through Xet.
+
+    The store keeps one recipe for all repos, which may be another's: what a repo's readers are told comes from here.
+    """
+
+    __tablename__ = "repo_xet_files"
+    __table_args__ = (Index("ix_repo_xet_files_sha256", "sha256", "repo_id"),)
+
+    repo_id: Mapped[str] = mapped_column(ForeignKey("repos.id", ondelete="CASCADE"), primary_key=True)
+    xet_hash: Mapped[str] = mapped_column(SHA256, primary_key=True)
+    sha256: Mapped[str] = mapped_column(ForeignKey("blobs.sha256"))
+    recipe: Mapped[bytes] = mapped_column(LargeBinary)
+
+
+class RepoXorb(Base):
+    """A recipe of this repo's own uses chunks of a xorb: its readers may name that xorb."""
+
+    __tablename__ = "repo_xorbs"
+    __table_args__ = (Index("ix_repo_xorbs_xorb_hash", "xorb_hash", "repo_id"),)
+
+    repo_id: Mapped[str] = mapped_column(ForeignKey("repos.id", ondelete="CASCADE"), primary_key=True)
+    xorb_hash: Mapped[str] = mapped_column(ForeignKey("xet_xorbs.hash"), primary_key=True)
+    size: Mapped[int] = mapped_column(BigInteger)
+    """Serialized bytes as whoever gave the repo the recipe knows them."""
 
 
 class RepoBlob(Base):
@@ -124,6 +217,15 @@ class GitBlob(Base):
     size: Mapped[int] = mapped_column(BigInteger)
     """Size of the content, not of the pointer."""
     lfs: Mapped[bool]
+
+
+class GitTag(Base):
+    """The payload of an annotated tag, which points at a commit or at another tag."""
+
+    __tablename__ = "git_tags"
+
+    oid: Mapped[str] = mapped_column(OID, primary_key=True)
+    data: Mapped[bytes] = mapped_column(LargeBinary)
 
 
 class Revision(Base):
@@ -162,7 +264,14 @@ class Ref(Base):
     repo_id: Mapped[str] = mapped_column(ForeignKey("repos.id", ondelete="CASCADE"), primary_key=True)
     name: Mapped[str] = mapped_column(String(255), primary_key=True)
     commit_id: Mapped[str] = mapped_column(OID)
+    tag_id: Mapped[str | None] = mapped_column(ForeignKey("git_tags.oid"))
+    """The annotated tag through which it points at the commit, when git made it one."""
     updated_at: Mapped[datetime] = mapped_column(UtcDateTime)
+
+    @property
+    def oid(self) -> str:
+        """What git says that it points at."""
+        return self.tag_id or self.commit_id
 
 
 class Fact(Base):

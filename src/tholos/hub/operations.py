@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from tholos.hub.attributes import SAMPLE_BYTES, Attributes, is_binary
+from tholos.hub.attributes import MAX_ATTRIBUTES_BYTES, SAMPLE_BYTES, Attributes, is_binary
 from tholos.hub.errors import (
     BlobNotUploaded,
     InvalidAttributes,
@@ -51,13 +51,21 @@ class AddFile:
 
 
 @dataclass(frozen=True, slots=True)
+class AddStored:
+    """Puts content at ``path`` that the caller itself has just written to the blob store, for this very commit."""
+
+    path: str
+    blob: Blob
+
+
+@dataclass(frozen=True, slots=True)
 class Delete:
     """Removes a file, or a folder with all it holds."""
 
     path: str
 
 
-Addition = AddBlob | AddBytes | AddFile
+Addition = AddBlob | AddBytes | AddFile | AddStored
 Operation = Addition | Delete
 
 
@@ -143,6 +151,12 @@ class Stage:
                 return Attributes.parse(data)
             case AddFile(_, file):
                 return Attributes.parse(file.read_bytes())
+            case AddStored(_, blob) if blob.size <= MAX_ATTRIBUTES_BYTES:
+                return Attributes.parse(self._read(blob.sha256))
+            case AddStored(_, blob):
+                raise InvalidAttributes(
+                    f".gitattributes has {blob.size:,} bytes.", next="Keep it to the rules for Git LFS."
+                )
             case AddBlob(path, sha256, size):
                 self._check_possession(path, sha256, size)
                 if size > self._limits.lfs_threshold_bytes:
@@ -160,6 +174,8 @@ class Stage:
                 blob, uploaded = self._blobs.put_bytes(data), True
             case AddFile(_, file):
                 blob, uploaded = self._blobs.put_file(file), True
+            case AddStored(_, stored):
+                blob, uploaded = stored, True
         if blob.size <= MAX_POINTER_BYTES and (pointer := parse_pointer(self._read(blob.sha256))):
             # A pointer given as content means the file behind it, if this repo has that; no other repo's is in reach.
             self._check_pointer(path, pointer)

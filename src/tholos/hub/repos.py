@@ -30,6 +30,8 @@ from tholos.kit.paging import Page
 
 MAX_DESCRIPTION_CHARACTERS = 2000
 _FIRST_MESSAGE = "Initial commit"
+_MAX_CONDITIONS = 20
+_MAX_TAGS_LISTED = 5000
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,6 +73,7 @@ def create_repo(
             repo = _new_repo(namespace_for(write, actor, namespace), kind, short_name, visibility, description)
             write.add(repo)
             write.flush()
+            repository.release_name(write, kind, repo.namespace_key, repo.name_key)
             _first_commit(write, actor, repo, first)
             record_audit(write, actor, "repo.create", repo.label, {"visibility": visibility})
             emit(write, "repo.created", {"repo_id": repo.id, "kind": kind.value})
@@ -121,19 +124,58 @@ def list_repos(
     search: str = "",
     owner: str = "",
     tag: str = "",
+    searches: Sequence[str] = (),
+    tags: Sequence[str] = (),
+    order: repository.Order = "updated",
     cursor: str | None = None,
     limit: int = 50,
 ) -> Page[Repo]:
-    """Repos that the actor may read, last changed first.
+    """Repos that the actor may read, last changed (or last created) first.
 
     ``search`` is looked for in name and description, whatever its case; ``owner`` is a namespace, ``tag`` one of the
-    card's tags. Raises BadCursor, InvalidInput, MissingScope.
+    card's tags. ``searches`` and ``tags`` are more of either, and all must be met. Raises BadCursor, InvalidInput,
+    MissingScope.
     """
     if Scope.READ not in actor.scopes:
         raise MissingScope("This token has no 'read' scope.", next="Use a token with the scope.", scope="read")
-    for value, what in ((search, "search"), (owner, "owner"), (tag, "tag")):
-        _check_text(value, what, 200)
-    return repository.repos(read, actor, kind=kind, search=search, owner=owner, tag=tag, cursor=cursor, limit=limit)
+    every_search = [text for text in (search, *searches) if text]
+    every_tag = [text for text in (tag, *tags) if text]
+    if len(every_search) + len(every_tag) > _MAX_CONDITIONS:
+        raise InvalidInput(
+            f"A list is narrowed down by {_MAX_CONDITIONS} searches and tags at most.", next="Ask for fewer at once."
+        )
+    for values, what in ((every_search, "search"), ([owner], "owner"), (every_tag, "tag")):
+        for value in values:
+            _check_text(value, what, 200)
+    return repository.repos(
+        read,
+        actor,
+        kind=kind,
+        searches=every_search,
+        owner=owner,
+        tags=every_tag,
+        order=order,
+        cursor=cursor,
+        limit=limit,
+    )
+
+
+def require_reader(actor: Actor) -> None:
+    """Raises MissingScope unless the actor's key may read: for lists, which ask nothing of a single repo."""
+    if Scope.READ not in actor.scopes:
+        raise MissingScope("This token has no 'read' scope.", next="Use a token with the scope.", scope="read")
+
+
+def count_repos(read: ReadSession, actor: Actor, kind: RepoKind, owner: Account) -> int:
+    """How many repos of an account the actor may read. Raises MissingScope."""
+    require_reader(actor)
+    return repository.count_repos(read, actor, kind, owner.id)
+
+
+def list_tags(read: ReadSession, actor: Actor, kind: RepoKind) -> list[str]:
+    """The tags in use on repos that the actor may read, sorted; 5,000 at most. Raises MissingScope."""
+    require_reader(actor)
+    return repository.tags_seen(read, actor, kind, _MAX_TAGS_LISTED)
 
 
 def view(read: ReadSession, repos: Sequence[Repo]) -> list[RepoView]:
@@ -161,7 +203,7 @@ def update_repo(
     if description is not None:
         _check_text(description, "description", MAX_DESCRIPTION_CHARACTERS)
         repo.description = description
-        repo.search_text = _search_text(repo.full_name, description)
+        repo.search_text = search_text(repo.full_name, description)
     if visibility is not None:
         repo.visibility = visibility
     repo.updated_at = utcnow()
@@ -197,7 +239,7 @@ def _new_repo(owner: Account, kind: RepoKind, name: str, visibility: Visibility,
         name_key=name.lower(),
         visibility=visibility,
         description=description,
-        search_text=_search_text(f"{owner.name}/{name}", description),
+        search_text=search_text(f"{owner.name}/{name}", description),
         card={},
         created_at=now,
         updated_at=now,
@@ -230,7 +272,8 @@ def _first_commit(write: WriteSession, actor: Actor, repo: Repo, first: StagedFi
     write.flush()
 
 
-def _search_text(full_name: str, description: str) -> str:
+def search_text(full_name: str, description: str) -> str:
+    """What a search looks at: name and description, case-folded."""
     return f"{full_name}\n{description}".casefold()
 
 

@@ -5,17 +5,31 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime
-from typing import Any, cast
+from typing import Any, Literal, cast
 
-from sqlalchemy import ColumnElement, Table, and_, delete, literal, or_, select
+from sqlalchemy import ColumnElement, String, Table, and_, case, delete, func, literal, or_, select
+from sqlalchemy import cast as sql_cast
 
 from tholos.accounts.authorization import Actor
-from tholos.hub.models import Fact, Ref, Repo, RepoBlob, RepoTag, Revision, StoredBlob
+from tholos.hub.models import (
+    Fact,
+    GitTag,
+    GitTree,
+    Ref,
+    Repo,
+    RepoAlias,
+    RepoBlob,
+    RepoLike,
+    RepoTag,
+    Revision,
+    StoredBlob,
+)
 from tholos.hub.names import RepoKind
 from tholos.jobs.models import LineageLink
 from tholos.kit.database import Base, ReadSession, WriteSession, insert
 from tholos.kit.paging import BadCursor, Page, decode_cursor, encode_cursor
 
+Order = Literal["updated", "created"]
 _IN_CHUNK = 500
 _ABBREVIATION = re.compile(r"[0-9a-f]{7,40}")
 
@@ -64,31 +78,52 @@ def repos(
     actor: Actor,
     *,
     kind: RepoKind | None,
-    search: str,
+    searches: Sequence[str],
     owner: str,
-    tag: str,
+    tags: Sequence[str],
+    order: Order,
     cursor: str | None,
     limit: int,
 ) -> Page[Repo]:
-    """Repos that the actor may read, last changed first. Raises BadCursor."""
-    query = select(Repo).where(readable_by(actor)).order_by(Repo.updated_at.desc(), Repo.id.desc()).limit(limit + 1)
+    """Repos that the actor may read, newest first by what ``order`` names. Raises BadCursor."""
+    column = Repo.created_at if order == "created" else Repo.updated_at
+    query = select(Repo).where(readable_by(actor)).order_by(column.desc(), Repo.id.desc()).limit(limit + 1)
     if kind:
         query = query.where(Repo.kind == kind)
-    if search:
+    for search in searches:
         query = query.where(Repo.search_text.contains(search.casefold(), autoescape=True))
     if owner:
         query = query.where(Repo.namespace_key == owner.lower())
-    if tag:
+    for tag in tags:
         query = query.where(Repo.id.in_(select(RepoTag.repo_id).where(RepoTag.tag == tag)))
     if cursor:
         stamp, last = decode_cursor(cursor, str, str)
         moment = _moment(stamp)
-        query = query.where(or_(Repo.updated_at < moment, and_(Repo.updated_at == moment, Repo.id < last)))
+        query = query.where(or_(column < moment, and_(column == moment, Repo.id < last)))
     rows = list(read.scalars(query))
-    more = len(rows) > limit
-    return Page(
-        rows[:limit], encode_cursor(rows[limit - 1].updated_at.isoformat(), rows[limit - 1].id) if more else None
-    )
+    if len(rows) <= limit:
+        return Page(rows, None)
+    final = rows[limit - 1]
+    moment = final.created_at if order == "created" else final.updated_at
+    return Page(rows[:limit], encode_cursor(moment.isoformat(), final.id))
+
+
+def count_repos(read: ReadSession, actor: Actor, kind: RepoKind, owner_id: str) -> int:
+    """How many repos of an account the actor may read."""
+    query = select(func.count()).select_from(Repo).where(Repo.kind == kind, Repo.owner_id == owner_id)
+    return read.scalar(query.where(readable_by(actor))) or 0
+
+
+def tags_seen(read: ReadSession, actor: Actor, kind: RepoKind, limit: int) -> list[str]:
+    """Every tag of repos that the actor may read, sorted."""
+    query = select(RepoTag.tag).join(Repo, Repo.id == RepoTag.repo_id).where(Repo.kind == kind, readable_by(actor))
+    return list(read.scalars(query.distinct().order_by(RepoTag.tag).limit(limit)))
+
+
+def release_name(write: WriteSession, kind: RepoKind, namespace_key: str, name_key: str) -> None:
+    """Lets a former name lead nowhere, because a repo takes it for itself."""
+    former = (RepoAlias.kind == kind, RepoAlias.namespace_key == namespace_key, RepoAlias.name_key == name_key)
+    write.execute(delete(RepoAlias).where(*former))
 
 
 def tags_of(read: ReadSession, repo_ids: Sequence[str]) -> dict[str, list[str]]:
@@ -107,7 +142,7 @@ def replace_tags(write: WriteSession, repo_id: str, tags: Sequence[str]) -> None
 
 def delete_repo(write: WriteSession, repo_id: str) -> None:
     """Removes a repo with all that belongs to it alone; blobs and git objects stay for whoever else has them."""
-    for table in (Ref, Revision, RepoBlob, RepoTag, Fact):
+    for table in (Ref, Revision, RepoBlob, RepoTag, RepoAlias, RepoLike, Fact):
         write.execute(delete(table).where(table.repo_id == repo_id))
     write.execute(delete(Repo).where(Repo.id == repo_id))
 
@@ -137,6 +172,29 @@ def heads(read: ReadSession, repo_ids: Sequence[str], name: str) -> dict[str, st
 
 def revision(read: ReadSession, repo_id: str, commit_id: str) -> Revision | None:
     return read.get(Revision, (repo_id, commit_id))
+
+
+def revision_ids(read: ReadSession, repo_id: str) -> set[str]:
+    """The id of every revision of a repo."""
+    return set(read.scalars(select(Revision.commit_id).where(Revision.repo_id == repo_id)))
+
+
+def tree_ids(read: ReadSession, repo_id: str, commits: Iterable[str] | None) -> list[str]:
+    """The root trees of these revisions of a repo; of all, the newest first, for None."""
+    query = select(Revision.tree_id).where(Revision.repo_id == repo_id)
+    if commits is None:
+        return list(dict.fromkeys(read.scalars(query.order_by(Revision.created_at.desc()))))
+    wanted = sorted(commits)
+    found: dict[str, None] = {}
+    for start in range(0, len(wanted), _IN_CHUNK):
+        some = Revision.commit_id.in_(wanted[start : start + _IN_CHUNK])
+        found.update(dict.fromkeys(read.scalars(query.where(some))))
+    return list(found)
+
+
+def tag_payload(read: ReadSession, oid: str) -> bytes:
+    """The payload of an annotated tag that is there."""
+    return read.scalars(select(GitTag.data).where(GitTag.oid == oid)).one()
 
 
 def revisions_by_prefix(read: ReadSession, repo_id: str, prefix: str) -> list[Revision]:
@@ -174,6 +232,26 @@ def history(read: ReadSession, repo_id: str, commit_id: str, limit: int) -> list
     return list(read.scalars(query))
 
 
+def measure_line(read: ReadSession, repo_id: str, commit_id: str) -> tuple[int, int]:
+    """How many revisions a revision and its first parents are, and how many of these are merges."""
+    columns = (Revision.commit_id, Revision.parent_id, Revision.parents)
+    walk = (
+        select(*columns).where(Revision.repo_id == repo_id, Revision.commit_id == commit_id).cte("walk", recursive=True)
+    )
+    step = select(*columns).where(Revision.repo_id == repo_id, Revision.commit_id == walk.c.parent_id)
+    walk = walk.union_all(step)
+    is_merge = sql_cast(walk.c.parents, String).contains(",")
+    length, merges = read.execute(select(func.count(), func.count(case((is_merge, 1)))).select_from(walk)).one()
+    return length, merges
+
+
+def revisions(read: ReadSession, repo_id: str, commit_ids: Sequence[str]) -> list[Revision]:
+    """These revisions, in this order; what is not there is left out."""
+    query = select(Revision).where(Revision.repo_id == repo_id, Revision.commit_id.in_(commit_ids))
+    found = {revision.commit_id: revision for revision in read.scalars(query)}
+    return [found[commit_id] for commit_id in commit_ids if commit_id in found]
+
+
 # -- blobs
 
 
@@ -188,6 +266,16 @@ def possessed(read: ReadSession, repo_id: str, sha256s: Iterable[str]) -> dict[s
             .where(RepoBlob.repo_id == repo_id, RepoBlob.sha256.in_(wanted[start : start + _IN_CHUNK]))
         )
         found.update((blob.sha256, blob) for blob in read.scalars(query))
+    return found
+
+
+def tree_payloads(read: ReadSession, oids: Iterable[str]) -> dict[str, bytes]:
+    """The payloads of those of the trees that are there, by id."""
+    wanted = sorted(set(oids))
+    found: dict[str, bytes] = {}
+    for start in range(0, len(wanted), _IN_CHUNK):
+        query = select(GitTree.oid, GitTree.data).where(GitTree.oid.in_(wanted[start : start + _IN_CHUNK]))
+        found.update((oid, data) for oid, data in read.execute(query))
     return found
 
 

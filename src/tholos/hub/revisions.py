@@ -2,19 +2,23 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Literal
 
 from tholos.accounts.authorization import Action, Actor
 from tholos.accounts.service import record_audit
 from tholos.hub import repository
+from tholos.hub.ancestry import Position, ancestry, count_ancestry
 from tholos.hub.commits import card_of, index_card
-from tholos.hub.errors import AmbiguousRevision, EntryNotFound, RefExists, RefProtected, RevisionNotFound
+from tholos.hub.errors import AmbiguousRevision, EntryNotFound, InvalidPath, RefExists, RefProtected, RevisionNotFound
 from tholos.hub.gitobjects import is_commit_id
 from tholos.hub.models import Ref, Repo, Revision
 from tholos.hub.names import HEADS, MAIN, TAGS, RepoKind, check_ref_name
+from tholos.hub.paths import clean_path
 from tholos.hub.repos import get_repo
-from tholos.hub.trees import TreeEntry, find, page
+from tholos.hub.trees import TreeEntry, find, find_all, page
 from tholos.kit.blobs import BlobStore
 from tholos.kit.clock import utcnow
 from tholos.kit.database import Database, ReadSession, WriteSession
@@ -78,11 +82,15 @@ def revision_of(read: ReadSession, repo: Repo, rev: str) -> Revision:
 def list_revisions(
     read: ReadSession, actor: Actor, kind: RepoKind, name: str, rev: str, *, cursor: str | None, limit: int
 ) -> tuple[Repo, Page[Revision]]:
-    """History from ``rev`` backwards along first parents. Raises as `resolve`, and BadCursor."""
+    """The history of ``rev``, newest first, merged branches included. Raises as `resolve`, and BadCursor."""
     repo = get_repo(read, actor, kind, name)
-    start = decode_cursor(cursor, str)[0] if cursor else revision_of(read, repo, rev).commit_id
-    found = repository.history(read, repo.id, start, limit + 1)
-    return repo, Page(found[:limit], encode_cursor(found[limit].commit_id) if len(found) > limit else None)
+    if cursor:
+        start, skip = decode_cursor(cursor, str, int)
+        position = Position(start, max(skip, 0))
+    else:
+        position = Position(revision_of(read, repo, rev).commit_id)
+    found, following = ancestry(read, repo.id, position, limit)
+    return repo, Page(found, encode_cursor(*following) if following else None)
 
 
 def tree(read: ReadSession, repo: Repo, commit_id: str, path: str = "", *, recursive: bool = False) -> list[TreeEntry]:
@@ -127,6 +135,20 @@ def file(read: ReadSession, repo: Repo, commit_id: str, path: str) -> TreeEntry:
     return entry
 
 
+def entries(read: ReadSession, revision: Revision, paths: Sequence[str]) -> list[TreeEntry]:
+    """Files and folders of a revision at those of the paths where there are any; what is no path is left out."""
+    wanted: list[str] = []
+    for path in paths:
+        with suppress(InvalidPath):
+            wanted.append(clean_path(path.strip("/")))
+    return find_all(read, revision.tree_id, wanted)
+
+
+def count_revisions(read: ReadSession, repo: Repo, revision: Revision) -> int:
+    """How many revisions led to this one, itself included."""
+    return count_ancestry(read, repo.id, revision.commit_id)
+
+
 def list_refs(read: ReadSession, actor: Actor, kind: RepoKind, name: str) -> list[NamedRef]:
     """Branches and tags, by name. Raises RepoNotFound."""
     repo = get_repo(read, actor, kind, name)
@@ -167,13 +189,13 @@ def set_ref(
                 revision=ref.commit_id,
             )
         if ref is None:
-            _refuse_nested(write, repo, ref_kind, ref_name)
+            refuse_nested(write, repo, ref_kind, ref_name)
             write.add(Ref(repo_id=repo.id, name=full_name, commit_id=target.commit_id, updated_at=utcnow()))
         else:
-            ref.commit_id, ref.updated_at = target.commit_id, utcnow()
+            ref.commit_id, ref.tag_id, ref.updated_at = target.commit_id, None, utcnow()
         if card is not None:
             index_card(write, repo, card)
-        _note(write, actor, repo, action=f"{ref_kind}.set", ref=full_name, commit_id=target.commit_id)
+        note_ref(write, actor, repo, action=f"{ref_kind}.set", ref=full_name, commit_id=target.commit_id)
         return NamedRef(ref_kind, ref_name, target.commit_id, created=ref is None)
 
 
@@ -193,7 +215,7 @@ def delete_ref(
         raise RevisionNotFound(
             f'{repo.label} has no {ref_kind} "{ref_name[:100]}".', next="List its branches and tags."
         )
-    _note(write, actor, repo, action=f"{ref_kind}.delete", ref=full_name, commit_id=ref.commit_id)
+    note_ref(write, actor, repo, action=f"{ref_kind}.delete", ref=full_name, commit_id=ref.commit_id)
     write.delete(ref)
     write.flush()
 
@@ -207,7 +229,8 @@ def _named(ref: Ref) -> NamedRef:
     return NamedRef(kind, ref.name.removeprefix(_PREFIX[kind]), ref.commit_id)
 
 
-def _refuse_nested(write: WriteSession, repo: Repo, ref_kind: RefKind, ref_name: str) -> None:
+def refuse_nested(write: WriteSession, repo: Repo, ref_kind: RefKind, ref_name: str) -> None:
+    """Raises RefExists where a branch or tag would have to be a folder and a file at once in a clone."""
     # git clients keep each ref in a file of that name, so one cannot be a folder of another
     for ref in repository.refs(write, repo.id):
         other = ref.name.removeprefix(_PREFIX[ref_kind])
@@ -220,7 +243,8 @@ def _refuse_nested(write: WriteSession, repo: Repo, ref_kind: RefKind, ref_name:
             )
 
 
-def _note(write: WriteSession, actor: Actor, repo: Repo, *, action: str, ref: str, commit_id: str) -> None:
+def note_ref(write: WriteSession, actor: Actor, repo: Repo, *, action: str, ref: str, commit_id: str) -> None:
+    """Notes that a ref (by its full name) was set or deleted, as ``action`` says: audit log and outbox."""
     repo.updated_at = utcnow()
     record_audit(write, actor, action, repo.label, {"ref": ref, "revision": commit_id})
     topic = "repo.ref_set" if action.endswith("set") else "repo.ref_deleted"

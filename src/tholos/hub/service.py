@@ -10,26 +10,37 @@ with database.write() as write:
 
 from __future__ import annotations
 
+from tholos.hub.changes import last_changes
 from tholos.hub.commits import PreparedCommit, card_of, commit, land, prepare_commit
 from tholos.hub.facts import Measurement, facts_for, measurements, record_fact
+from tholos.hub.histories import GitRef, History, ObjectStream, Request, Selection, git_refs, object_streams
+from tholos.hub.intake import Advice, Candidate, advise
+from tholos.hub.likes import like, like_counts, likers, likes_of, unlike
 from tholos.hub.lineage import Graph, lineage, subject
 from tholos.hub.models import Fact, Repo, Revision
+from tholos.hub.moves import move_repo, moved_to
 from tholos.hub.names import MAIN, RepoKind
-from tholos.hub.operations import AddBlob, AddBytes, AddFile, CommitLimits, Delete, Operation
+from tholos.hub.operations import AddBlob, AddBytes, AddFile, AddStored, CommitLimits, Delete, Operation
+from tholos.hub.packs import Pack
+from tholos.hub.pushes import MAX_COMMANDS, RefCommand, Verdict, accept_push, begin_push, pack_limits, spool_folder
 from tholos.hub.repos import (
     RepoView,
+    count_repos,
     create_repo,
     delete_repo,
     ensure_repo,
     get_repo,
     get_repo_by_id,
     list_repos,
+    list_tags,
     update_repo,
     view,
 )
 from tholos.hub.revisions import (
     NamedRef,
+    count_revisions,
     delete_ref,
+    entries,
     file,
     list_refs,
     list_revisions,
@@ -40,44 +51,75 @@ from tholos.hub.revisions import (
     tree_page,
 )
 from tholos.hub.trees import TreeEntry
-from tholos.hub.uploads import Upload, begin_upload, receive, record_upload
+from tholos.hub.uploads import Upload, begin_upload, is_sha256, possessed_sizes, receive, record_upload
 
 __all__ = [
     "MAIN",
+    "MAX_COMMANDS",
     "AddBlob",
     "AddBytes",
     "AddFile",
+    "AddStored",
+    "Advice",
+    "Candidate",
     "CommitLimits",
     "Delete",
     "Fact",
+    "GitRef",
     "Graph",
+    "History",
     "Measurement",
     "NamedRef",
+    "ObjectStream",
     "Operation",
+    "Pack",
     "PreparedCommit",
+    "RefCommand",
     "Repo",
     "RepoKind",
     "RepoView",
+    "Request",
     "Revision",
+    "Selection",
     "TreeEntry",
     "Upload",
+    "Verdict",
+    "accept_push",
+    "advise",
+    "begin_push",
     "begin_upload",
     "card_of",
     "commit",
+    "count_repos",
+    "count_revisions",
     "create_repo",
     "delete_ref",
     "delete_repo",
     "ensure_repo",
+    "entries",
     "facts_for",
     "file",
     "get_repo",
     "get_repo_by_id",
+    "git_refs",
+    "is_sha256",
     "land",
+    "last_changes",
+    "like",
+    "like_counts",
+    "likers",
+    "likes_of",
     "lineage",
     "list_refs",
     "list_repos",
     "list_revisions",
+    "list_tags",
     "measurements",
+    "move_repo",
+    "moved_to",
+    "object_streams",
+    "pack_limits",
+    "possessed_sizes",
     "prepare_commit",
     "receive",
     "record_fact",
@@ -85,9 +127,11 @@ __all__ = [
     "resolve",
     "revision_of",
     "set_ref",
+    "spool_folder",
     "subject",
     "tree",
     "tree_page",
+    "unlike",
     "update_repo",
     "view",
 ]

@@ -156,7 +156,7 @@ def get_file(
     assert entry.sha256 is not None  # it is a file
     headers: dict[str, Any] = dict(request.headers)
     return file_response(
-        services.blobs.path(entry.sha256),
+        services.blobs,
         entry,
         headers,
         rev=target.rev,

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+import re
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import islice
-from typing import Literal
+from typing import Final, Literal
 
 from sqlalchemy import select
 
@@ -23,8 +24,12 @@ from tholos.hub.gitobjects import (
 from tholos.hub.models import GitBlob, GitTree
 from tholos.hub.paths import clean_path, collision_key
 from tholos.kit.database import ReadSession
+from tholos.kit.errors import Unprocessable
 
+MAX_LISTED: Final = 1_000_000
+"""Entries of a listing without pages. A few small trees that name each other can stand for billions of paths."""
 _IN_CHUNK = 500
+_TREE_LINE = re.compile(rb"([0-7]+) ([^\0]+)\0(.{20})", re.DOTALL)
 
 TreeLoader = Callable[[str], Mapping[str, Entry]]
 """Gives the entries of a tree by its id: name to entry, in git's order."""
@@ -79,14 +84,41 @@ def find(read: ReadSession, root: str, path: str) -> TreeEntry:
     return _described(read, [(cleaned, entry)])[0]
 
 
+def find_all(read: ReadSession, root: str, paths: Iterable[str]) -> list[TreeEntry]:
+    """The files and directories at those of the paths where there are any, in the order asked for."""
+    load = loader(read)
+    found = ((path, _find(load, root, path)) for path in dict.fromkeys(paths))
+    return _described(read, [(path, entry) for path, entry in found if entry is not None])
+
+
+def lookup(read: ReadSession, tree: str, names: Collection[str]) -> dict[str, Entry]:
+    """Those entries of one tree that have one of these names."""
+    if tree == EMPTY_TREE_ID:
+        return {}
+    payload = read.scalars(select(GitTree.data).where(GitTree.oid == tree)).one()
+    wanted = {name.encode(): name for name in names}
+    return {
+        wanted[name]: Entry(mode.decode(), wanted[name], oid.hex())
+        for mode, name, oid in _TREE_LINE.findall(payload)
+        if name in wanted
+    }
+
+
+def first_files(read: ReadSession, root: str, limit: int) -> list[TreeEntry]:
+    """At most ``limit`` files below a tree, in all its folders; four times as many entries are looked at."""
+    walk = islice(_walk(loader(read), root, "", (), recursive=True), 4 * limit)
+    files = ((path, entry) for path, entry in walk if not entry.is_directory)
+    return _described(read, list(islice(files, limit)))
+
+
 def page(
     read: ReadSession, root: str, *, path: str = "", recursive: bool = False, after: str = "", limit: int | None = None
 ) -> list[TreeEntry]:
     """Entries below the folder ``path`` ("" is the root) in git's order; directories first appear, then their content.
 
-    ``after`` is the path of the last entry of the page before; ``limit`` None means all.
+    ``after`` is the path of the last entry of the page before; ``limit`` None means all, a million at most.
 
-    Raises EntryNotFound when the folder does not exist or is a file.
+    Raises EntryNotFound when the folder does not exist or is a file, Unprocessable.
     """
     load = loader(read)
     prefix = ""
@@ -96,7 +128,14 @@ def page(
             raise EntryNotFound(f'"{folder.path}" is a file, not a folder.', next="Ask for the file instead.")
         root, prefix = folder.git_oid, folder.path + "/"
     start = after.removeprefix(prefix).split("/") if after else []
-    return _described(read, list(islice(_walk(load, root, prefix, start, recursive=recursive), limit)))
+    walk = _walk(load, root, prefix, start, recursive=recursive)
+    found = list(islice(walk, MAX_LISTED + 1 if limit is None else limit))
+    if limit is None and len(found) > MAX_LISTED:
+        raise Unprocessable(
+            f"The revision has more than {MAX_LISTED:,} files and folders here.",
+            next="List it a page or a folder at a time.",
+        )
+    return _described(read, found)
 
 
 def _find(load: TreeLoader, root: str, path: str) -> Entry | None:

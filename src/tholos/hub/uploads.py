@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import re
 import shutil
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable, Iterable
 from dataclasses import dataclass
 
 from tholos.accounts.authorization import Action, Actor, hidden
@@ -20,8 +20,8 @@ from tholos.hub.names import RepoKind
 from tholos.hub.repos import get_repo
 from tholos.kit.blobs import Blob, BlobWriter
 from tholos.kit.clock import utcnow
-from tholos.kit.database import WriteSession
-from tholos.kit.errors import InvalidInput
+from tholos.kit.database import ReadSession, WriteSession
+from tholos.kit.errors import InvalidInput, TholosError
 from tholos.kit.services import Services
 
 _BATCH_BYTES = 4 << 20
@@ -52,16 +52,16 @@ def begin_upload(
     upload = Upload(repo, sha256, known and services.blobs.exists(sha256))
     limit = services.settings.max_blob_bytes
     if size is not None and size > limit:
-        raise _too_large(limit)
+        raise too_large(limit)
     if not upload.known:
-        _check_space(services, size or 0)
+        check_space(services, size or 0)
     return upload
 
 
 async def receive(services: Services, upload: Upload, chunks: AsyncIterator[bytes]) -> Blob:
     """Stores a stream of bytes and makes the repo its possessor; nothing is kept unless all of it is as announced.
 
-    Raises BlobMismatch, BlobTooLarge, DiskFull, RepoNotFound (deleted meanwhile), and what the stream raises.
+    Raises BlobMismatch, BlobTooLarge, DiskLow, DiskFull, RepoNotFound (deleted meanwhile), and what the stream raises.
     """
     if upload.known:
         size = 0
@@ -69,13 +69,24 @@ async def receive(services: Services, upload: Upload, chunks: AsyncIterator[byte
             size += len(chunk)
         return Blob(upload.sha256, size)
     with await asyncio.to_thread(services.blobs.writer) as writer:
-        size = await _pump(chunks, writer, services.settings.max_blob_bytes)
+
+        def write(data: bytes) -> None:
+            check_space(services, len(data))  # the size may not have been announced, and others write as well
+            writer.write(data)
+
+        await pump(chunks, write, services.settings.max_blob_bytes, too_large)
         return await asyncio.to_thread(_finish, services, upload, writer)
 
 
 def is_sha256(text: str) -> bool:
     """Whether the text is 64 lower-case hexadecimal digits."""
     return _SHA256.fullmatch(text) is not None
+
+
+def possessed_sizes(services: Services, read: ReadSession, repo: Repo, sha256s: Iterable[str]) -> dict[str, int]:
+    """Size in bytes of each of these contents that the repo possesses and the store still holds."""
+    found = repository.possessed(read, repo.id, [sha256 for sha256 in sha256s if is_sha256(sha256)])
+    return {sha256: blob.size for sha256, blob in found.items() if services.blobs.exists(sha256)}
 
 
 def record_upload(write: WriteSession, repo: Repo, blob: Blob) -> None:
@@ -94,7 +105,16 @@ def _finish(services: Services, upload: Upload, writer: BlobWriter) -> Blob:
     return blob
 
 
-async def _pump(chunks: AsyncIterator[bytes], writer: BlobWriter, limit: int) -> int:
+async def pump(
+    chunks: AsyncIterator[bytes],
+    write: Callable[[bytes], None],
+    limit: int,
+    refusal: Callable[[int], TholosError],
+) -> None:
+    """Hands a stream to ``write`` in batches of some MiB, each in a worker thread, one at a time.
+
+    Raises what ``write`` and the stream raise, and ``refusal(limit)`` as soon as there are more than ``limit`` bytes.
+    """
     batch: list[bytes] = []
     gathered = total = 0
     writing: asyncio.Future[None] | None = None
@@ -104,11 +124,11 @@ async def _pump(chunks: AsyncIterator[bytes], writer: BlobWriter, limit: int) ->
             gathered += len(chunk)
             total += len(chunk)
             if total > limit:
-                raise _too_large(limit)
+                raise refusal(limit)
             if gathered >= _BATCH_BYTES:
                 if writing is not None:
                     await writing
-                writing = asyncio.ensure_future(asyncio.to_thread(_write, writer, batch))
+                writing = asyncio.ensure_future(asyncio.to_thread(_write, write, batch))
                 batch, gathered = [], 0
     finally:
         # the thread must be done with the file before anyone closes it, whatever ended the stream
@@ -116,27 +136,28 @@ async def _pump(chunks: AsyncIterator[bytes], writer: BlobWriter, limit: int) ->
             await asyncio.wait([writing])
     if writing is not None:
         writing.result()
-    await asyncio.to_thread(_write, writer, batch)
-    return total
+    await asyncio.to_thread(_write, write, batch)
 
 
-def _write(writer: BlobWriter, batch: list[bytes]) -> None:
-    writer.write(b"".join(batch))  # one hash, one write: each releases the interpreter, and waits to have it back
+def _write(write: Callable[[bytes], None], batch: list[bytes]) -> None:
+    write(b"".join(batch))  # one hash, one write: each releases the interpreter, and waits to have it back
 
 
-def _check_space(services: Services, size: int) -> None:
+def check_space(services: Services, size: int) -> None:
+    """Refuses what would eat into the disk's reserve. Raises DiskLow."""
     free = shutil.disk_usage(services.settings.home).free
     reserve = services.settings.disk_reserve_bytes
     if free - reserve < size:
         raise DiskLow(
-            f"The upload has {size:,} bytes, but the server's disk has only {max(0, free - reserve):,} to give.",
+            f"The upload needs {size:,} more bytes, but the server's disk has only {max(0, free - reserve):,} to give.",
             next="Free some space on the server's disk, then repeat the upload.",
             needed=size,
             free=free,
         )
 
 
-def _too_large(limit: int) -> BlobTooLarge:
+def too_large(limit: int) -> BlobTooLarge:
+    """The error for a file over the limit, in bytes."""
     return BlobTooLarge(
         f"The file is larger than {limit:,} bytes.",
         next="Split the file, or ask the operator to raise THOLOS_MAX_BLOB_BYTES.",

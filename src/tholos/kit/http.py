@@ -46,6 +46,7 @@ ServicesDep = Annotated[Services, Depends(_services)]
 """The parameter type by which an endpoint asks for the server's services."""
 
 REQUEST_ID = "x-request-id"
+_TRACE_ID = "x-amzn-trace-id"  # by this name the clients of the Hugging Face Hub send theirs, and show what comes back
 _ACCEPTABLE_ID = re.compile(r"[\w.-]{1,80}", re.ASCII)
 log = get_logger("http")
 
@@ -153,7 +154,8 @@ class RequestIdentity:
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
-        offered = Headers(scope=scope).get(REQUEST_ID, "")
+        headers = Headers(scope=scope)
+        offered = headers.get(REQUEST_ID) or headers.get(_TRACE_ID, "")
         request_id = offered if _ACCEPTABLE_ID.fullmatch(offered) else new_id("req")
         scope["tholos.request_id"] = request_id
         started = time.perf_counter()

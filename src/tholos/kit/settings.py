@@ -50,6 +50,14 @@ class Settings(BaseSettings):
         16 * MIB, description="Largest JSON or form body, in bytes, for routes without a limit of their own."
     )
 
+    secret_key: str = Field(
+        "",
+        max_length=1000,
+        description="Key that signs links and short-lived tokens: the same on every machine that shares a database. "
+        "Empty: one is made and kept in the home folder.",
+        json_schema_extra={"secret": True},
+    )
+
     # -- accounts
     session_days: PositiveFloat = Field(14.0, le=365, description="Days until a web sign-in ends.")
 
@@ -104,15 +112,38 @@ class Settings(BaseSettings):
 
     # -- hub
     max_blob_bytes: PositiveInt = Field(100 * GIB, description="Largest file that may be uploaded, in bytes.")
+    blob_cache_bytes: int = Field(
+        20 * GIB,
+        ge=0,
+        description="Bytes on disk for whole files made from deduplicated content, for libraries that need a path. "
+        "What was not used the longest goes first.",
+    )
     disk_reserve_bytes: int = Field(
         256 * MIB, ge=0, description="Free disk space, in bytes, that uploads may not use up."
     )
     max_commit_bytes: PositiveInt = Field(
         64 * MIB, description="Largest body of a commit, in bytes; larger content is uploaded as blobs before it."
     )
+    max_commit_stream_bytes: PositiveInt = Field(
+        256 * MIB,
+        description="Largest body of a commit by Hugging Face's protocol, in bytes: it is read line by line, and no "
+        "file inside it may be larger than THOLOS_MAX_COMMIT_BYTES.",
+    )
     max_commit_operations: PositiveInt = Field(25_000, description="Most files that one commit may add or delete.")
     lfs_threshold_bytes: PositiveInt = Field(
         10_000_000, description="Size in bytes above which a file is kept through Git LFS whatever its name."
+    )
+    xet_download_bytes: int = Field(
+        50_000_000_000,
+        ge=0,
+        description="Size in bytes above which a download is offered to Hugging Face's clients through Xet, which they "
+        "insist on for very large files. Smaller ones go by plain HTTP.",
+    )
+    max_push_bytes: PositiveInt = Field(
+        2 * GIB, description="Largest pack that one `git push` may send, in bytes; it may unpack to eight times that."
+    )
+    max_push_objects: PositiveInt = Field(
+        500_000, description="Most git objects (commits, folders, files) that one `git push` may send."
     )
 
     @property

@@ -49,6 +49,12 @@ class BadCursor(errors.InvalidInput):
     default_code = "bad_cursor"
 
 
+class BadGitRequest(errors.InvalidInput):
+    """The request is not in git's format."""
+
+    default_code = "bad_git_request"
+
+
 class BadHeader(errors.Unprocessable):
     """The column names cannot be used."""
 
@@ -101,6 +107,12 @@ class BrokenJson(errors.InvalidInput):
     """The body is not JSON."""
 
     default_code = "broken_json"
+
+
+class BrokenPack(errors.InvalidInput):
+    """What git sent cannot be read."""
+
+    default_code = "broken_pack"
 
 
 class BrokenText(errors.Unprocessable):
@@ -223,6 +235,12 @@ class DiskLow(errors.InsufficientStorage):
     default_code = "disk_low"
 
 
+class DumbProtocol(errors.InvalidInput):
+    """Only git's smart HTTP is spoken here."""
+
+    default_code = "dumb_protocol"
+
+
 class EntryNotFound(errors.NotFound):
     """The revision holds no file or folder at that path."""
 
@@ -251,6 +269,18 @@ class FeaturesNone(errors.Unprocessable):
     """No usable column is left to learn from."""
 
     default_code = "features_none"
+
+
+class GitRequestTooLarge(errors.PayloadTooLarge):
+    """The git request is larger than the server takes."""
+
+    default_code = "git_request_too_large"
+
+
+class HomeInUse(errors.Conflict):
+    """Another Tholos server is running on this home folder."""
+
+    default_code = "home_in_use"
 
 
 class HomeNotInlineable(errors.Unprocessable):
@@ -355,6 +385,12 @@ class InvalidName(errors.InvalidInput):
     default_code = "invalid_name"
 
 
+class InvalidObject(errors.Unprocessable):
+    """A pushed commit, tag, folder or file is not as a repo can hold it."""
+
+    default_code = "invalid_object"
+
+
 class InvalidPath(errors.InvalidInput):
     """The path cannot be used in a repo."""
 
@@ -373,6 +409,18 @@ class InvalidRequest(errors.InvalidInput):
     default_code = "invalid_request"
 
 
+class InvalidShard(errors.InvalidInput):
+    """The shard is not well-formed, or what it says is not true."""
+
+    default_code = "invalid_shard"
+
+
+class InvalidSignature(errors.NotAuthenticated):
+    """The link or token was not made by this server, was made for something else, or has expired."""
+
+    default_code = "invalid_signature"
+
+
 class InvalidSubject(errors.InvalidInput):
     """The question for lineage names nothing the hub can look up."""
 
@@ -383,6 +431,24 @@ class InvalidToken(errors.NotAuthenticated):
     """The token is not valid."""
 
     default_code = "invalid_token"
+
+
+class InvalidXetHash(errors.InvalidInput):
+    """The text is not a Xet hash."""
+
+    default_code = "invalid_xet_hash"
+
+
+class InvalidXetToken(errors.NotAuthenticated):
+    """The Xet token was not made by this server, or has expired."""
+
+    default_code = "invalid_xet_token"
+
+
+class InvalidXorb(errors.InvalidInput):
+    """The xorb is not well-formed, or its chunks have another hash."""
+
+    default_code = "invalid_xorb"
 
 
 class JobCrashed(errors.Unprocessable):
@@ -547,6 +613,12 @@ class NameTaken(errors.Conflict):
     default_code = "name_taken"
 
 
+class NeedsLfs(errors.Unprocessable):
+    """The file is too large for git itself."""
+
+    default_code = "needs_lfs"
+
+
 class NoDataFiles(errors.Unprocessable):
     """The revision holds no data files at all."""
 
@@ -595,6 +667,12 @@ class NotEvaluated(errors.Unprocessable):
     default_code = "not_evaluated"
 
 
+class NotOffered(errors.TholosError):
+    """This server does not offer that part of the Hugging Face Hub."""
+
+    default_code = "not_offered"
+
+
 class NothingToCompile(errors.Unprocessable):
     """The revision holds no scikit-learn pipeline."""
 
@@ -617,6 +695,18 @@ class ObjectCollision(errors.Unprocessable):
     """Different content with the same git id is stored already."""
 
     default_code = "object_collision"
+
+
+class ObjectMissing(errors.Unprocessable):
+    """The push names an object that neither it nor the repo holds."""
+
+    default_code = "object_missing"
+
+
+class OrganizationNotFound(errors.NotFound):
+    """There is no such organization."""
+
+    default_code = "organization_not_found"
 
 
 class OutputNotFinite(errors.Unprocessable):
@@ -671,6 +761,12 @@ class ProfilePending(errors.Conflict):
     """The data of this revision has not been read yet."""
 
     default_code = "profile_pending"
+
+
+class PushTooLarge(errors.PayloadTooLarge):
+    """The push is larger than the server takes at once."""
+
+    default_code = "push_too_large"
 
 
 class RaggedRow(errors.Unprocessable):
@@ -757,6 +853,12 @@ class SearchNothingFinished(errors.Unprocessable):
     default_code = "search_nothing_finished"
 
 
+class ShardTooLarge(errors.PayloadTooLarge):
+    """The shard is larger than the protocol allows."""
+
+    default_code = "shard_too_large"
+
+
 class SignatureBroken(errors.InvalidInput):
     """A signature's JSON does not describe a signature."""
 
@@ -835,6 +937,12 @@ class TooManyOperations(errors.PayloadTooLarge):
     default_code = "too_many_operations"
 
 
+class TooManyPaths(errors.PayloadTooLarge):
+    """The request names more paths than the server looks up at once."""
+
+    default_code = "too_many_paths"
+
+
 class TrainingFailed(errors.Unprocessable):
     """The algorithm could not be fitted to this data."""
 
@@ -871,6 +979,30 @@ class UploadIncomplete(errors.InvalidInput):
     default_code = "upload_incomplete"
 
 
+class XetFileNotFound(errors.NotFound):
+    """There is no such file in the Xet store, or you may not see it."""
+
+    default_code = "xet_file_not_found"
+
+
+class XorbNotFound(errors.NotFound):
+    """There is no xorb with that hash."""
+
+    default_code = "xorb_not_found"
+
+
+class XorbTooLarge(errors.PayloadTooLarge):
+    """The xorb is larger than the protocol allows."""
+
+    default_code = "xorb_too_large"
+
+
+class XorbVanished(errors.Unavailable):
+    """The xorb was being removed at this very moment."""
+
+    default_code = "xorb_vanished"
+
+
 BY_CODE: Mapping[str, type[errors.TholosError]] = {
     "account_disabled": AccountDisabled,
     "account_not_found": AccountNotFound,
@@ -879,6 +1011,7 @@ BY_CODE: Mapping[str, type[errors.TholosError]] = {
     "ambiguous_revision": AmbiguousRevision,
     "bad_card": BadCard,
     "bad_cursor": BadCursor,
+    "bad_git_request": BadGitRequest,
     "bad_header": BadHeader,
     "bad_split": BadSplit,
     "blob_mismatch": BlobMismatch,
@@ -888,6 +1021,7 @@ BY_CODE: Mapping[str, type[errors.TholosError]] = {
     "body_too_large": BodyTooLarge,
     "broken_file": BrokenFile,
     "broken_json": BrokenJson,
+    "broken_pack": BrokenPack,
     "broken_text": BrokenText,
     "broken_utf8": BrokenUtf8,
     "cannot_split": CannotSplit,
@@ -908,11 +1042,14 @@ BY_CODE: Mapping[str, type[errors.TholosError]] = {
     "deployment_stopped": DeploymentStopped,
     "disk_full": DiskFull,
     "disk_low": DiskLow,
+    "dumb_protocol": DumbProtocol,
     "entry_not_found": EntryNotFound,
     "evaluation_columns_missing": EvaluationColumnsMissing,
     "evaluation_not_found": EvaluationNotFound,
     "feature_unknown": FeatureUnknown,
     "features_none": FeaturesNone,
+    "git_request_too_large": GitRequestTooLarge,
+    "home_in_use": HomeInUse,
     "home_not_inlineable": HomeNotInlineable,
     "inference_failed": InferenceFailed,
     "input_absent": InputAbsent,
@@ -930,11 +1067,17 @@ BY_CODE: Mapping[str, type[errors.TholosError]] = {
     "invalid_attributes": InvalidAttributes,
     "invalid_commit": InvalidCommit,
     "invalid_name": InvalidName,
+    "invalid_object": InvalidObject,
     "invalid_path": InvalidPath,
     "invalid_ref_name": InvalidRefName,
     "invalid_request": InvalidRequest,
+    "invalid_shard": InvalidShard,
+    "invalid_signature": InvalidSignature,
     "invalid_subject": InvalidSubject,
     "invalid_token": InvalidToken,
+    "invalid_xet_hash": InvalidXetHash,
+    "invalid_xet_token": InvalidXetToken,
+    "invalid_xorb": InvalidXorb,
     "job_crashed": JobCrashed,
     "job_ended": JobEnded,
     "job_kind_taken": JobKindTaken,
@@ -962,6 +1105,7 @@ BY_CODE: Mapping[str, type[errors.TholosError]] = {
     "model_untrusted_types": ModelUntrustedTypes,
     "name_reserved": NameReserved,
     "name_taken": NameTaken,
+    "needs_lfs": NeedsLfs,
     "no_data_files": NoDataFiles,
     "no_rows": NoRows,
     "no_training_data": NoTrainingData,
@@ -970,10 +1114,13 @@ BY_CODE: Mapping[str, type[errors.TholosError]] = {
     "not_compilable": NotCompilable,
     "not_data": NotData,
     "not_evaluated": NotEvaluated,
+    "not_offered": NotOffered,
     "nothing_to_compile": NothingToCompile,
     "nothing_to_evaluate": NothingToEvaluate,
     "nothing_to_roll_back_to": NothingToRollBackTo,
     "object_collision": ObjectCollision,
+    "object_missing": ObjectMissing,
+    "organization_not_found": OrganizationNotFound,
     "output_not_finite": OutputNotFinite,
     "parameter_invalid": ParameterInvalid,
     "parameter_unknown": ParameterUnknown,
@@ -983,6 +1130,7 @@ BY_CODE: Mapping[str, type[errors.TholosError]] = {
     "plot_not_found": PlotNotFound,
     "pointer_to_nothing": PointerToNothing,
     "profile_pending": ProfilePending,
+    "push_too_large": PushTooLarge,
     "ragged_row": RaggedRow,
     "ref_exists": RefExists,
     "ref_protected": RefProtected,
@@ -997,6 +1145,7 @@ BY_CODE: Mapping[str, type[errors.TholosError]] = {
     "rows_too_few": RowsTooFew,
     "samples_not_installed": SamplesNotInstalled,
     "search_nothing_finished": SearchNothingFinished,
+    "shard_too_large": ShardTooLarge,
     "signature_broken": SignatureBroken,
     "source_not_found": SourceNotFound,
     "split_not_found": SplitNotFound,
@@ -1010,11 +1159,16 @@ BY_CODE: Mapping[str, type[errors.TholosError]] = {
     "task_unknown": TaskUnknown,
     "token_expired": TokenExpired,
     "too_many_operations": TooManyOperations,
+    "too_many_paths": TooManyPaths,
     "training_failed": TrainingFailed,
     "unreadable": Unreadable,
     "unsafe_socket_folder": UnsafeSocketFolder,
     "unsupported_file": UnsupportedFile,
     "unsupported_type": UnsupportedType,
     "upload_incomplete": UploadIncomplete,
+    "xet_file_not_found": XetFileNotFound,
+    "xorb_not_found": XorbNotFound,
+    "xorb_too_large": XorbTooLarge,
+    "xorb_vanished": XorbVanished,
 }
 """The class of each machine code."""
