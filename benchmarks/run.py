@@ -20,8 +20,8 @@ from tholos.kit.hardware import hardware
 
 HERE = Path(__file__).parent
 PAGE = HERE.parent / "docs" / "results" / "benchmarks.md"
-BENCHMARKS = ("startup", "server", "training", "transfer", "compile")
-LIBRARIES = ("tholos", "scikit-learn", "onnxruntime", "numpy", "uvicorn", "sqlalchemy")
+BENCHMARKS = ("startup", "server", "training", "transfer", "hub", "compile")
+LIBRARIES = ("tholos", "huggingface-hub", "hf-xet", "scikit-learn", "onnxruntime", "numpy", "uvicorn", "sqlalchemy")
 
 
 def ten_million_additions_s() -> float:

@@ -11,34 +11,22 @@ new repo and downloads it again, in a process of its own whose peak memory is re
 from __future__ import annotations
 
 import argparse
-import contextlib
 import json
-import os
-import re
 import resource
 import statistics
 import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from bare import HEAD, Server, answer, body, fetch, serve, size_of, store, write_random
 from goals import goal
 from tree import running
 
-CHUNK = 1 << 20
-HEAD = "0" * 40
 FLOOR = 0.8
 MEMORY_LIMIT_MIB = 150
-
-
-@dataclass(frozen=True)
-class Server:
-    url: str
-    token: str
 
 
 # -- the bare server ---------------------------------------------------------------------------------------------------
@@ -47,7 +35,7 @@ class Server:
 class Bare:
     """Just enough of the REST API for the SDK's push and pull, over one folder."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, _url: str) -> None:
         self._folder = folder
         self._entries: dict[str, dict[str, Any]] = {}
 
@@ -57,95 +45,24 @@ class Bare:
         method, path = scope["method"], scope["path"]
         repo, _, action = path.removeprefix("/api/v1/models/").partition("/")[2].partition("/")
         if method == "PUT":
-            await self._store(action.removeprefix("blobs/"), receive)
-            await _answer(send, 201, {})
+            await store(self._folder / action.removeprefix("blobs/"), receive)
+            await answer(send, 201, {})
         elif action.startswith("files/"):
-            await self._fetch(repo, send)
+            path = self._folder / self._entries[repo]["sha256"]
+            await fetch(path, send)
+            path.unlink()
         elif action == "commits":
-            body = await _body(receive)
-            [operation] = json.loads(body)["operations"]
+            [operation] = json.loads(await body(receive))["operations"]
             self._entries[repo] = {**operation, "type": "file"}
-            await _answer(send, 201, {"id": HEAD})
+            await answer(send, 201, {"id": HEAD})
         elif action.startswith("tree/"):
             entries = [self._entries[repo]] if repo in self._entries else []
-            await _answer(send, 200, {"items": entries, "next_cursor": None})
+            await answer(send, 200, {"items": entries, "next_cursor": None})
         elif method == "HEAD":
-            await _answer(send, 404, {})
+            await answer(send, 404, {})
         else:
-            await _body(receive)
-            await _answer(send, 200, {"id": HEAD, "kind": "model", "name": "admin/x"})
-
-    async def _store(self, sha256: str, receive: Any) -> None:
-        descriptor = os.open(self._folder / sha256, os.O_WRONLY | os.O_CREAT | os.O_TRUNC)
-        try:
-            while True:
-                message = await receive()
-                os.write(descriptor, message["body"])
-                if not message["more_body"]:
-                    break
-            os.fdatasync(descriptor)
-        finally:
-            os.close(descriptor)
-
-    async def _fetch(self, repo: str, send: Any) -> None:
-        path = self._folder / self._entries[repo]["sha256"]
-        headers = [(b"content-length", str(path.stat().st_size).encode())]
-        await send({"type": "http.response.start", "status": 200, "headers": headers})
-        with path.open("rb", buffering=0) as file:
-            while chunk := file.read(CHUNK):
-                await send({"type": "http.response.body", "body": chunk, "more_body": True})
-        await send({"type": "http.response.body"})
-        path.unlink()
-
-
-async def _body(receive: Any) -> bytes:
-    parts = []
-    while True:
-        message = await receive()
-        parts.append(message.get("body", b""))
-        if not message.get("more_body"):
-            return b"".join(parts)
-
-
-async def _answer(send: Any, status: int, body: Any) -> None:
-    content = json.dumps(body).encode()
-    headers = [(b"content-length", str(len(content)).encode()), (b"content-type", b"application/json")]
-    await send({"type": "http.response.start", "status": status, "headers": headers})
-    await send({"type": "http.response.body", "body": content})
-
-
-def serve_bare(folder: Path) -> None:
-    """Runs the bare server in this process, with the gateway's own uvicorn options."""
-    import asyncio
-
-    import uvicorn
-
-    from tholos.kit.ports import shared_socket
-    from tholos.kit.settings import Settings
-    from tholos.server import uvicorn_options
-
-    settings = Settings(home=folder)
-    config = uvicorn.Config(Bare(folder), lifespan="off", **uvicorn_options(settings))
-    sock = shared_socket("127.0.0.1", 0)
-    print(json.dumps({"url": f"http://127.0.0.1:{sock.getsockname()[1]}"}), flush=True)
-    config.load()
-    with asyncio.Runner(loop_factory=config.get_loop_factory()) as runner:
-        runner.run(uvicorn.Server(config).serve(sockets=[sock]))
-
-
-# -- the bare server as a process --------------------------------------------------------------------------------------
-
-
-@contextlib.contextmanager
-def bare_server(folder: Path) -> Iterator[Server]:
-    folder.mkdir()
-    process = subprocess.Popen([sys.executable, __file__, "--bare", str(folder)], stdout=subprocess.PIPE, text=True)
-    assert process.stdout is not None
-    try:
-        yield Server(json.loads(process.stdout.readline())["url"], "none")
-    finally:
-        process.terminate()
-        process.wait()
+            await body(receive)
+            await answer(send, 200, {"id": HEAD, "kind": "model", "name": "admin/x"})
 
 
 # -- the client, in a process of its own -------------------------------------------------------------------------------
@@ -176,19 +93,6 @@ def run_client(direction: str, server: Server, repo: str, path: Path) -> dict[st
 
 
 # -- the benchmark -----------------------------------------------------------------------------------------------------
-
-
-def size_of(text: str) -> int:
-    match = re.fullmatch(r"(\d+)\s*(B|KiB|MiB|GiB)", text)
-    if match is None:
-        raise argparse.ArgumentTypeError("write it like 256MiB or 1GiB")
-    return int(match[1]) << {"B": 0, "KiB": 10, "MiB": 20, "GiB": 30}[match[2]]
-
-
-def write_random(path: Path, size: int) -> None:
-    with path.open("wb") as file:
-        for start in range(0, size, 16 << 20):
-            file.write(os.urandom(min(16 << 20, size - start)))
 
 
 def one_round(
@@ -233,19 +137,15 @@ def main() -> int:
     parser.add_argument("--size", type=size_of, default=1 << 30, help="of the file, such as 1GiB (default)")
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--check", action="store_true", help="exit 1 when a limit is missed")
-    parser.add_argument("--bare", type=Path, help=argparse.SUPPRESS)
     parser.add_argument("--client", nargs=5, help=argparse.SUPPRESS)
     options = parser.parse_args()
-    if options.bare:
-        serve_bare(options.bare)
-        return 0
     if options.client:
         direction, url, token, repo, path = options.client
         transfer(direction, Server(url, token), repo, Path(path))
         return 0
     with tempfile.TemporaryDirectory(prefix="tholos-transfer-") as name:
         folder = Path(name)
-        with bare_server(folder / "bare") as bare, running() as ours:
+        with serve(Bare, folder / "bare") as bare, running() as ours:
             servers = {"bare": bare, "tholos": Server(ours.url, ours.token)}
             rounds = [one_round(number, servers, folder, options.size) for number in range(options.rounds)]
     return int(not report(rounds, options.size) and options.check)
