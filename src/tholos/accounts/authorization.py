@@ -7,11 +7,12 @@ what does not exist.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Literal, Protocol, TypeVar
 
-from tholos.accounts.errors import MissingScope
+from tholos.accounts.errors import MissingScope, TokenLimited
+from tholos.accounts.limits import Limits, Reach, reach
 from tholos.kit.errors import Forbidden, NotAuthenticated, NotFound
 
 Visibility = Literal["private", "public"]
@@ -35,15 +36,28 @@ class Action(StrEnum):
     READ = "read"
     WRITE = "write"
     PREDICT = "predict"
+    CREATE = "create"
+    """Make repos in a namespace; the other actions on a namespace are about all that lies in it."""
     ADMIN = "admin"
     """Change who may do what, or delete."""
 
 
 class Role(StrEnum):
-    """What a grant gives to an account that is not the owner."""
+    """What a grant gives to an account that is not the owner: a collaborator's role in one repo."""
 
     READER = "reader"
     WRITER = "writer"
+    ADMIN = "admin"
+
+
+class OrganizationRole(StrEnum):
+    """What a member may do with everything that belongs to an organization."""
+
+    READ = "read"
+    CONTRIBUTOR = "contributor"
+    """Reads everything, and makes repos, which they may write to."""
+    WRITE = "write"
+    ADMIN = "admin"
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,6 +69,10 @@ class Actor:
     is_admin: bool = False
     scopes: frozenset[Scope] = ALL_SCOPES
     key_id: str | None = None
+    memberships: Mapping[str, OrganizationRole] = field(default_factory=dict)
+    """The account's role in each organization, by the organization's id."""
+    limits: Limits | None = None
+    """What the key is limited to; None: to nothing less than its account."""
 
     @property
     def is_anonymous(self) -> bool:
@@ -62,7 +80,12 @@ class Actor:
 
     @property
     def has_admin_power(self) -> bool:
-        return self.is_admin and Scope.ADMIN in self.scopes
+        return self.is_admin and Scope.ADMIN in self.scopes and self.limits is None
+
+    @property
+    def owners(self) -> frozenset[str]:
+        """Ids of the accounts whose private things the account sees: its own, and its organizations'."""
+        return frozenset() if self.is_anonymous else frozenset({self.account_id, *self.memberships})
 
     @classmethod
     def system(cls, account_id: str, name: str, *, is_admin: bool = False) -> Actor:
@@ -96,12 +119,29 @@ class Resource(Protocol):
     def not_found(self) -> type[NotFound]:
         """The error raised where it does not exist, and equally where it may not be seen."""
 
+    @property
+    def covered_by(self) -> tuple[str, ...]:
+        """The limits (`tholos.accounts.limits`) of a token that reach it: "ada/penguins" and "ada/*"."""
+
 
 R = TypeVar("R", bound=Resource)
 
 _GRANTED: dict[Role, frozenset[Action]] = {
     Role.READER: frozenset({Action.READ, Action.PREDICT}),
     Role.WRITER: frozenset({Action.READ, Action.PREDICT, Action.WRITE}),
+    Role.ADMIN: frozenset({Action.READ, Action.PREDICT, Action.WRITE, Action.ADMIN}),
+}
+_MEMBERS: dict[OrganizationRole, frozenset[Action]] = {
+    OrganizationRole.READ: frozenset({Action.READ, Action.PREDICT}),
+    OrganizationRole.CONTRIBUTOR: frozenset({Action.READ, Action.PREDICT, Action.CREATE}),
+    OrganizationRole.WRITE: frozenset({Action.READ, Action.PREDICT, Action.CREATE, Action.WRITE}),
+    OrganizationRole.ADMIN: frozenset(Action),
+}
+# A limited token shares, moves and deletes nothing, whatever it reaches.
+_REACHED: dict[Reach | None, frozenset[Action]] = {
+    None: frozenset(),
+    "read": frozenset({Action.READ, Action.PREDICT}),
+    "write": frozenset({Action.READ, Action.PREDICT, Action.CREATE, Action.WRITE}),
 }
 
 
@@ -110,8 +150,11 @@ _SCOPES = {
     Action.READ: Scope.READ,
     Action.WRITE: Scope.WRITE,
     Action.PREDICT: Scope.PREDICT,
+    Action.CREATE: Scope.WRITE,
     Action.ADMIN: Scope.WRITE,
 }
+
+_VERBS = {Action.CREATE: "create in", Action.ADMIN: "administer"}
 
 
 def may(actor: Actor, action: Action, resource: Resource) -> bool:
@@ -141,8 +184,14 @@ def authorize(actor: Actor, action: Action, resource: Resource) -> None:
         return
     if actor.is_anonymous:
         raise NotAuthenticated(f"Sign in to {action} {resource.label}.", next="Send `Authorization: Bearer <token>`.")
+    verb = _VERBS.get(action, action.value)
+    if actor.limits is not None and action in _own(actor, resource):
+        raise TokenLimited(
+            f"This token may not {verb} {resource.label}.",
+            next="Use a token that is not limited, or whose limits reach it: `tholos keys create --repo …`.",
+        )
     raise Forbidden(
-        f"You may not {action} {resource.label}.", next="Ask its owner, or work on a copy in your own namespace."
+        f"You may not {verb} {resource.label}.", next="Ask its owner, or work on a copy in your own namespace."
     )
 
 
@@ -165,9 +214,22 @@ def hidden(error: type[NotFound], label: str) -> NotFound:
 
 
 def _allowed(actor: Actor, resource: Resource) -> frozenset[Action]:
-    if not actor.is_anonymous and (actor.has_admin_power or actor.account_id == resource.owner_id):
+    if actor.is_anonymous:
+        return _public(resource)
+    if actor.limits is not None:  # where it does not reach, the token is nobody's
+        return (_own(actor, resource) & _REACHED[reach(actor.limits, resource.covered_by)]) | _public(resource)
+    public = _public(resource)
+    return _own(actor, resource) | (public and public | {Action.PREDICT})
+
+
+def _own(actor: Actor, resource: Resource) -> frozenset[Action]:
+    """What the account itself was given: as owner, member, collaborator or administrator."""
+    if actor.has_admin_power or actor.account_id == resource.owner_id:
         return frozenset(Action)
     granted = _GRANTED[role] if (role := resource.grants.get(actor.account_id)) else frozenset()
-    if resource.visibility == "public":
-        granted |= {Action.READ} if actor.is_anonymous else {Action.READ, Action.PREDICT}
-    return granted
+    member = _MEMBERS[place] if (place := actor.memberships.get(resource.owner_id)) else frozenset()
+    return granted | member
+
+
+def _public(resource: Resource) -> frozenset[Action]:
+    return frozenset({Action.READ}) if resource.visibility == "public" else frozenset()

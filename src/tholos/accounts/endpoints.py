@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from fastapi import APIRouter
 
-from tholos.accounts import errors, service
+from tholos.accounts import errors, organizations, service
 from tholos.accounts.dependencies import DEFAULT_LIMIT, CurrentActor, Cursor, Limit, Read
 from tholos.accounts.schemas import (
     Audit,
@@ -27,9 +27,10 @@ router = APIRouter(prefix="/api/v1", tags=["accounts"])
 
 
 @router.get("/whoami")
-def whoami(actor: CurrentActor) -> WhoAmI:
-    """The account behind the token."""
-    return WhoAmI.of(actor)
+def whoami(actor: CurrentActor, read: Read) -> WhoAmI:
+    """The account behind the token, and what the token is limited to."""
+    key = service.own_key(read, actor)
+    return WhoAmI.of(actor, key.limits if key else None, organizations.of_user(read, actor, actor.account_id))
 
 
 @router.post(
@@ -58,12 +59,14 @@ def update_user(name: str, body: UpdateUser, actor: CurrentActor, services: Serv
         return User.of(service.set_user(write, actor, name, disabled=body.disabled, is_admin=body.is_admin))
 
 
-@router.post("/keys", status_code=201, responses=responses([errors.MissingScope]))
+@router.post(
+    "/keys", status_code=201, responses=responses([errors.MissingScope, errors.TokenLimited, errors.InvalidLimit])
+)
 def create_key(body: CreateKey, actor: CurrentActor, services: ServicesDep) -> CreatedKey:
     """Makes an API key for your own account; its secret is in this answer and nowhere else."""
     with services.database.write() as write:
         return CreatedKey.of_new(
-            service.create_key(write, actor, body.name, frozenset(body.scopes), body.expires_in_days)
+            service.create_key(write, actor, body.name, frozenset(body.scopes), body.expires_in_days, body.limits)
         )
 
 

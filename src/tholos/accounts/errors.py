@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from tholos.kit.errors import Conflict, Forbidden, InvalidInput, NotAuthenticated, NotFound
+from tholos.kit.errors import Conflict, Forbidden, InvalidInput, NotAuthenticated, NotFound, TooManyRequests
 
 
 class InvalidToken(NotAuthenticated):
@@ -27,6 +27,18 @@ class MissingScope(Forbidden):
     """The token lacks the scope for this action."""
 
     code = "missing_scope"
+
+
+class TokenLimited(Forbidden):
+    """The token is limited to other repos, or to less than this."""
+
+    code = "token_limited"
+
+
+class InvalidLimit(InvalidInput):
+    """A limit of a token cannot be read."""
+
+    code = "invalid_limit"
 
 
 class CrossOriginRefused(Forbidden):
@@ -69,3 +81,52 @@ class LastAdministrator(Conflict):
     """The last administrator cannot be disabled or demoted."""
 
     code = "last_administrator"
+
+
+class OrganizationNotFound(NotFound):
+    """There is no such organization."""
+
+    code = "organization_not_found"
+
+
+class OrganizationNotEmpty(Conflict):
+    """The organization still owns something."""
+
+    code = "organization_not_empty"
+
+
+class MemberNotFound(NotFound):
+    """The account is not a member."""
+
+    code = "member_not_found"
+
+
+class LastOrganizationAdmin(Conflict):
+    """The last admin of an organization can neither leave nor become less."""
+
+    code = "last_organization_admin"
+
+
+class TooManyMemberships(Conflict):
+    """The account belongs to as many organizations as one may."""
+
+    code = "too_many_memberships"
+
+
+class TooManyMembers(Conflict):
+    """The organization has as many members as one may."""
+
+    code = "too_many_members"
+
+
+class DeviceLoginNotFound(NotFound):
+    """No device waits with this code."""
+
+    code = "device_login_not_found"
+
+
+class TooManyDeviceLogins(TooManyRequests):
+    """Too many devices wait to be let in."""
+
+    code = "too_many_device_logins"
+    retry_after_s = 60

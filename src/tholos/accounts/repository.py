@@ -2,16 +2,45 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from dataclasses import dataclass
 from datetime import datetime
+from typing import Any
 
-from sqlalchemy import delete, func, select
+from sqlalchemy import bindparam, delete, func, select
 
-from tholos.accounts.models import Account, ApiKey, AuditEntry, WebSession
-from tholos.kit.database import ReadSession, WriteSession
+from tholos.accounts.authorization import OrganizationRole
+from tholos.accounts.models import Account, ApiKey, AuditEntry, Membership, WebSession
+from tholos.kit.database import ReadSession, WriteSession, storable
 from tholos.kit.paging import Page, decode_cursor, encode_cursor
+
+# Built once, and one query for key, account and memberships: every prediction asks it.
+_KEY = (
+    select(ApiKey, Account, Membership.organization_id, Membership.role)
+    .join(Account, Account.id == ApiKey.account_id)
+    .outerjoin(Membership, Membership.account_id == Account.id)
+)
+_BY_HASH = _KEY.where(ApiKey.hash == bindparam("wanted"))
+_BY_ID = _KEY.where(ApiKey.id == bindparam("wanted"))
+_BY_SESSION = (
+    _KEY.add_columns(WebSession)
+    .join(WebSession, WebSession.key_id == ApiKey.id)
+    .where(WebSession.hash == bindparam("wanted"))
+)
+
+
+@dataclass(frozen=True, slots=True)
+class KeyAndAccount:
+    """A key, whose it is, and that account's roles by the organization's id."""
+
+    key: ApiKey
+    account: Account
+    memberships: dict[str, OrganizationRole]
 
 
 def account_by_name(read: ReadSession, name: str) -> Account | None:
+    if not storable(name):  # nobody is called so, and PostgreSQL would not even look
+        return None
     return read.scalar(select(Account).where(Account.name_key == name.lower()))
 
 
@@ -19,9 +48,9 @@ def account_by_id(read: ReadSession, account_id: str) -> Account | None:
     return read.get(Account, account_id)
 
 
-def accounts(read: ReadSession, cursor: str | None, limit: int) -> Page[Account]:
-    """Accounts by name."""
-    query = select(Account).order_by(Account.name_key).limit(limit + 1)
+def users(read: ReadSession, cursor: str | None, limit: int) -> Page[Account]:
+    """Users by name."""
+    query = select(Account).where(Account.kind == "user").order_by(Account.name_key).limit(limit + 1)
     if cursor:
         query = query.where(Account.name_key > decode_cursor(cursor, str)[0])
     rows = list(read.scalars(query))
@@ -33,28 +62,31 @@ def count_active_administrators(read: ReadSession) -> int:
     return read.scalar(query) or 0
 
 
-def key_with_account(read: ReadSession, secret_hash: str) -> tuple[ApiKey, Account] | None:
-    row = read.execute(
-        select(ApiKey, Account).join(Account, Account.id == ApiKey.account_id).where(ApiKey.hash == secret_hash)
-    ).one_or_none()
-    return None if row is None else (row[0], row[1])
+def key_with_account(read: ReadSession, secret_hash: str) -> KeyAndAccount | None:
+    return _one(read.execute(_BY_HASH, {"wanted": secret_hash}).all())
 
 
-def key_by_id(read: ReadSession, key_id: str) -> tuple[ApiKey, Account] | None:
-    row = read.execute(
-        select(ApiKey, Account).join(Account, Account.id == ApiKey.account_id).where(ApiKey.id == key_id)
-    ).one_or_none()
-    return None if row is None else (row[0], row[1])
+def key_by_id(read: ReadSession, key_id: str) -> KeyAndAccount | None:
+    return _one(read.execute(_BY_ID, {"wanted": key_id}).all())
 
 
-def session_with_account(read: ReadSession, secret_hash: str) -> tuple[WebSession, ApiKey, Account] | None:
-    row = read.execute(
-        select(WebSession, ApiKey, Account)
-        .join(ApiKey, ApiKey.id == WebSession.key_id)
-        .join(Account, Account.id == ApiKey.account_id)
-        .where(WebSession.hash == secret_hash)
-    ).one_or_none()
-    return None if row is None else (row[0], row[1], row[2])
+def session_with_account(read: ReadSession, secret_hash: str) -> tuple[WebSession, KeyAndAccount] | None:
+    rows = read.execute(_BY_SESSION, {"wanted": secret_hash}).all()
+    found = _one([row[:4] for row in rows])
+    return None if found is None else (rows[0][4], found)
+
+
+def memberships_of(read: ReadSession, account_id: str) -> dict[str, OrganizationRole]:
+    """A user's roles by the organization's id."""
+    query = select(Membership.organization_id, Membership.role).where(Membership.account_id == account_id)
+    return dict(read.execute(query).all())
+
+
+def _one(rows: Sequence[Sequence[Any]]) -> KeyAndAccount | None:
+    if not rows:
+        return None
+    roles = {row[2]: row[3] for row in rows if row[2] is not None and row[3] is not None}
+    return KeyAndAccount(rows[0][0], rows[0][1], roles)
 
 
 def keys_of(read: ReadSession, account_id: str) -> list[ApiKey]:
@@ -71,11 +103,15 @@ def delete_sessions_expired_before(write: WriteSession, moment: datetime) -> Non
     write.execute(delete(WebSession).where(WebSession.expires_at < moment))
 
 
-def audit_entries(read: ReadSession, actor_id: str | None, cursor: str | None, limit: int) -> Page[AuditEntry]:
-    """Audit entries, newest first; of one account, or (None) of all."""
+def audit_entries(
+    read: ReadSession, actor_id: str | None, cursor: str | None, limit: int, *, key_id: str | None = None
+) -> Page[AuditEntry]:
+    """Audit entries, newest first; of one account, or (None) of all; of one key if given."""
     query = select(AuditEntry).order_by(AuditEntry.id.desc()).limit(limit + 1)
     if actor_id is not None:
         query = query.where(AuditEntry.actor_id == actor_id)
+    if key_id is not None:
+        query = query.where(AuditEntry.key_id == key_id)
     if cursor:
         query = query.where(AuditEntry.id < decode_cursor(cursor, str)[0])
     rows = list(read.scalars(query))

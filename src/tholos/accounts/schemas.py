@@ -2,14 +2,23 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Annotated, Any
 
 from pydantic import BaseModel, Field
 
-from tholos.accounts.authorization import Actor, Scope
+from tholos.accounts.authorization import Actor, OrganizationRole, Scope
+from tholos.accounts.limits import MAX_LIMITS, Limits, written
 from tholos.accounts.models import Account, AccountState, ApiKey, AuditEntry
 from tholos.accounts.service import NewKey
 from tholos.kit.clock import isoformat
+
+
+class Belonging(BaseModel):
+    """An organization that one belongs to."""
+
+    name: str
+    role: OrganizationRole
 
 
 class WhoAmI(BaseModel):
@@ -18,10 +27,22 @@ class WhoAmI(BaseModel):
     name: str
     is_admin: bool
     scopes: list[Scope]
+    limits: list[str] | None = Field(
+        description='All that the token reaches ("acme/*:read"); null: nothing is left out.'
+    )
+    organizations: list[Belonging]
 
     @classmethod
-    def of(cls, actor: Actor) -> WhoAmI:
-        return cls(name=actor.name, is_admin=actor.is_admin, scopes=sorted(actor.scopes))
+    def of(
+        cls, actor: Actor, limits: Limits | None, organizations: Iterable[tuple[Account, OrganizationRole]]
+    ) -> WhoAmI:
+        return cls(
+            name=actor.name,
+            is_admin=actor.is_admin,
+            scopes=sorted(actor.scopes),
+            limits=None if limits is None else written(limits),
+            organizations=[Belonging(name=account.name, role=role) for account, role in organizations],
+        )
 
 
 class User(BaseModel):
@@ -49,6 +70,7 @@ class Key(BaseModel):
     name: str
     prefix: str
     scopes: list[Scope]
+    limits: list[str] | None = Field(description="All that it reaches; null: nothing is left out.")
     expires_at: str | None
     created_at: str
 
@@ -136,6 +158,12 @@ class CreateKey(BaseModel, extra="forbid"):
     name: Annotated[str, Field(min_length=1, max_length=96)] = "key"
     scopes: Annotated[list[Scope], Field(min_length=1)] = [Scope.READ, Scope.WRITE, Scope.PREDICT]
     expires_in_days: Annotated[float, Field(gt=0, le=3650)] | None = None
+    limits: Annotated[list[Annotated[str, Field(max_length=300)]], Field(max_length=MAX_LIMITS)] = Field(
+        default=[],
+        description="All that it may reach, each as `namespace/name:read`, `namespace/name:write`, or with `*` as the "
+        "name. Empty: everything its account may.",
+        examples=[["ada/penguins:read", "acme/*:write"]],
+    )
 
 
 def _key_fields(key: ApiKey) -> dict[str, Any]:
@@ -144,6 +172,7 @@ def _key_fields(key: ApiKey) -> dict[str, Any]:
         "name": key.name,
         "prefix": key.prefix,
         "scopes": sorted(key.scopes),
+        "limits": None if key.limits is None else written(key.limits),
         "expires_at": isoformat(key.expires_at) if key.expires_at else None,
         "created_at": isoformat(key.created_at),
     }

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -11,13 +12,16 @@ from tholos.accounts.authorization import ALL_SCOPES, Action, Actor, Scope, auth
 from tholos.accounts.errors import (
     AccountDisabled,
     AccountNotFound,
+    InvalidLimit,
     InvalidToken,
     KeyNotFound,
     LastAdministrator,
     MissingScope,
     NameTaken,
     TokenExpired,
+    TokenLimited,
 )
+from tholos.accounts.limits import Limits, of_key, parse_limits, written
 from tholos.accounts.models import Account, ApiKey, AuditEntry, WebSession
 from tholos.accounts.names import check_namespace
 from tholos.kit.clock import utcnow
@@ -48,7 +52,7 @@ def authenticate(read: ReadSession, secret: str) -> Actor:
     found = repository.key_with_account(read, hash_secret(secret))
     if found is None:
         raise InvalidToken(next="Check the token; make a new one with `tholos keys create`.")
-    return _actor(*found)
+    return _actor(found)
 
 
 def actor_of_key(read: ReadSession, key_id: str) -> Actor:
@@ -56,7 +60,25 @@ def actor_of_key(read: ReadSession, key_id: str) -> Actor:
     found = repository.key_by_id(read, key_id)
     if found is None:
         raise InvalidToken(next="Ask for the link or token again.")
-    return _actor(*found)
+    return _actor(found)
+
+
+def actor_of_work(read: ReadSession, account_id: str, key_id: str | None) -> Actor:
+    """The platform acting for an account, in a job that was started with this key: with all that the account may do
+    now, and within the limits of the key, whatever has become of it. Raises AccountNotFound.
+    """
+    account = repository.account_by_id(read, account_id)
+    if account is None:
+        raise hidden(AccountNotFound, f"account {account_id[:40]}")
+    key = read.get(ApiKey, key_id) if key_id else None
+    limits = key.limits if key else None
+    as_admin = account.is_admin and (key is None or Scope.ADMIN in key.scopes)
+    return replace(
+        Actor.system(account.id, account.name, is_admin=as_admin),
+        key_id=key_id if limits is not None else None,
+        memberships=repository.memberships_of(read, account.id),
+        limits=of_key(limits, key_id) if limits is not None and key_id else None,
+    )
 
 
 def authenticate_session(read: ReadSession, secret: str) -> Actor | None:
@@ -65,7 +87,7 @@ def authenticate_session(read: ReadSession, secret: str) -> Actor | None:
     if found is None or found[0].expires_at < utcnow():
         return None
     try:
-        return _actor(found[1], found[2])
+        return _actor(found[1])
     except (InvalidToken, TokenExpired, AccountDisabled):
         return None  # the key behind it has gone: the browser is simply signed out
 
@@ -88,14 +110,16 @@ def close_session(write: WriteSession, secret: str) -> None:
     repository.delete_session(write, hash_secret(secret))
 
 
-def _actor(key: ApiKey, account: Account) -> Actor:
+def _actor(found: repository.KeyAndAccount) -> Actor:
+    key, account = found.key, found.account
     if key.revoked_at is not None:
         raise InvalidToken("The token was revoked.", next="Make a new one with `tholos keys create`.")
     if key.expires_at is not None and key.expires_at < utcnow():
         raise TokenExpired(next="Make a new one with `tholos keys create`, then `tholos login`.")
     if account.disabled_at is not None:
         raise AccountDisabled(f"The account {account.name} is disabled.", next="Ask an administrator.")
-    return Actor(account.id, account.name, account.is_admin, key.scopes, key.id)
+    limits = None if key.limits is None else of_key(key.limits, key.id)
+    return Actor(account.id, account.name, account.is_admin, key.scopes, key.id, found.memberships, limits)
 
 
 # -- users
@@ -106,14 +130,14 @@ def create_administrator(write: WriteSession) -> str | None:
 
     The caller keeps the token before the transaction ends: a crash in between must not lose it.
     """
-    if repository.accounts(write, None, 1).items:
+    if repository.users(write, None, 1).items:
         return None
     account = _new_account(ADMINISTRATOR, is_admin=True)
     write.add(account)
     write.flush()
     actor = Actor(account.id, account.name, is_admin=True)
     record_audit(write, actor, "user.create", account.name)
-    return _new_key(write, actor, account, "first start", ALL_SCOPES).secret
+    return issue_key(write, actor, account, "first start", ALL_SCOPES).secret
 
 
 def create_user(write: WriteSession, actor: Actor, name: str, *, is_admin: bool = False) -> tuple[Account, NewKey]:
@@ -130,7 +154,7 @@ def create_user(write: WriteSession, actor: Actor, name: str, *, is_admin: bool 
     write.flush()
     record_audit(write, actor, "user.create", name, {"is_admin": is_admin})
     scopes = ALL_SCOPES if is_admin else ALL_SCOPES - {Scope.ADMIN}
-    return account, _new_key(write, actor, account, "first key", scopes)
+    return account, issue_key(write, actor, account, "first key", scopes)
 
 
 def set_user(
@@ -138,7 +162,7 @@ def set_user(
 ) -> Account:
     """Disables, enables, promotes or demotes. Administrators only. Raises LastAdministrator."""
     require_admin(actor)
-    account = get_account(write, name)
+    account = get_user(write, name)
     was_active_admin = account.is_admin and account.disabled_at is None
     if disabled is not None:
         account.disabled_at = utcnow() if disabled else None
@@ -159,10 +183,18 @@ def get_account(read: ReadSession, name: str) -> Account:
     return account
 
 
+def get_user(read: ReadSession, name: str) -> Account:
+    """The user of that name. Raises AccountNotFound, also for an organization's."""
+    account = get_account(read, name)
+    if account.kind != "user":
+        raise hidden(AccountNotFound, f"account {name[:100]}")
+    return account
+
+
 def list_accounts(read: ReadSession, actor: Actor, cursor: str | None, limit: int) -> Page[Account]:
-    """All accounts. Administrators only."""
+    """All users. Administrators only."""
     require_admin(actor)
-    return repository.accounts(read, cursor, limit)
+    return repository.users(read, cursor, limit)
 
 
 def require_admin(actor: Actor) -> None:
@@ -175,17 +207,45 @@ def require_admin(actor: Actor) -> None:
 
 def _new_account(name: str, *, is_admin: bool) -> Account:
     return Account(
-        id=new_id("acc"), name=name, name_key=name.lower(), is_admin=is_admin, disabled_at=None, created_at=utcnow()
+        id=new_id("acc"),
+        name=name,
+        name_key=name.lower(),
+        kind="user",
+        full_name="",
+        is_admin=is_admin,
+        disabled_at=None,
+        created_at=utcnow(),
     )
 
 
 # -- keys
 
 
+def require_whole(actor: Actor) -> None:
+    """Raises TokenLimited where the token stands for less than its account."""
+    if actor.limits is not None:
+        raise TokenLimited(
+            "A token that is limited to repos cannot do this.", next="Use a token without limits, or the web pages."
+        )
+
+
 def create_key(
-    write: WriteSession, actor: Actor, name: str, scopes: frozenset[Scope], expires_in_days: float | None
+    write: WriteSession,
+    actor: Actor,
+    name: str,
+    scopes: frozenset[Scope],
+    expires_in_days: float | None,
+    limits: Sequence[str] = (),
 ) -> NewKey:
-    """Makes a key for the actor's own account, with no scope the asking key lacks. Raises MissingScope."""
+    """Makes a key for the actor's own account, with no scope the asking key lacks.
+
+    ``limits`` ("ada/penguins:read", "acme/*:write") are all that it reaches; none at all: whatever the account does.
+
+    Raises MissingScope, TokenLimited, InvalidLimit.
+    """
+    require_whole(actor)
+    if limits and Scope.ADMIN in scopes:
+        raise InvalidLimit("A limited token cannot have the scope 'admin'.", next="Leave out the scope, or the limits.")
     if lacking := scopes - actor.scopes:
         raise MissingScope(
             f"This token cannot give the scope '{min(lacking)}', which it lacks itself.",
@@ -195,18 +255,26 @@ def create_key(
     if Scope.WRITE not in actor.scopes:
         raise MissingScope("A key can be made only with a token of scope 'write'.", next="Use such a token.")
     expires_at = None if expires_in_days is None else utcnow() + timedelta(days=expires_in_days)
-    return _new_key(write, actor, get_account(write, actor.name), name, scopes, expires_at=expires_at)
+    own = get_account(write, actor.name)
+    return issue_key(write, actor, own, name, scopes, expires_at=expires_at, limits=parse_limits(limits) or None)
 
 
 def list_keys(read: ReadSession, actor: Actor) -> list[ApiKey]:
-    """The actor's keys that were not revoked."""
-    return repository.keys_of(read, actor.account_id)
+    """The actor's keys that were not revoked; a limited one sees itself alone."""
+    keys = repository.keys_of(read, actor.account_id)
+    return keys if actor.limits is None else [key for key in keys if key.id == actor.key_id]
+
+
+def own_key(read: ReadSession, actor: Actor) -> ApiKey | None:
+    """The key that the actor uses; None for the platform itself."""
+    return read.get(ApiKey, actor.key_id) if actor.key_id else None
 
 
 def revoke_key(write: WriteSession, actor: Actor, key_id: str) -> None:
     """Ends a key of the actor's at once. Raises KeyNotFound."""
     key = write.get(ApiKey, key_id)
-    if key is None or (key.account_id != actor.account_id and not actor.has_admin_power):
+    own = key is not None and key.account_id == actor.account_id and actor.limits is None
+    if key is None or not (own or key_id == actor.key_id or actor.has_admin_power):
         raise hidden(KeyNotFound, f"key {key_id[:40]}")
     if Scope.WRITE not in actor.scopes:
         raise MissingScope("A key can be revoked only with a token of scope 'write'.", next="Use such a token.")
@@ -214,7 +282,7 @@ def revoke_key(write: WriteSession, actor: Actor, key_id: str) -> None:
     record_audit(write, actor, "key.revoke", key.id)
 
 
-def _new_key(
+def issue_key(
     write: WriteSession,
     actor: Actor,
     account: Account,
@@ -222,7 +290,9 @@ def _new_key(
     scopes: frozenset[Scope],
     *,
     expires_at: datetime | None = None,
+    limits: Limits | None = None,
 ) -> NewKey:
+    """Makes a key of an account, on the word of a caller who has checked everything."""
     secret = new_secret(_KEY_PREFIX)
     key = ApiKey(
         id=new_id("key"),
@@ -231,22 +301,29 @@ def _new_key(
         prefix=secret[:_SHOWN],
         hash=hash_secret(secret),
         scope_names=sorted(scopes),
+        limits=limits,
         expires_at=expires_at,
         revoked_at=None,
         created_at=utcnow(),
     )
     write.add(key)
-    record_audit(write, actor, "key.create", key.id, {"account": account.name, "scopes": sorted(scopes)})
+    details = {"account": account.name, "scopes": sorted(scopes)}
+    record_audit(
+        write, actor, "key.create", key.id, details if limits is None else details | {"limits": written(limits)}
+    )
     return NewKey(key, secret)
 
 
 # -- namespaces and the audit log
 
 
-def namespace_for(read: ReadSession, actor: Actor, name: str) -> Account:
-    """The account whose namespace it is, if the actor may create in it. Raises AccountNotFound, Forbidden."""
+def namespace_for(read: ReadSession, actor: Actor, name: str, action: Action = Action.CREATE) -> Account:
+    """The account whose namespace it is, if the actor may make repos in it (or may do ``action`` to all that is in it).
+
+    Raises AccountNotFound, Forbidden.
+    """
     account = get_account(read, name)
-    authorize(actor, Action.WRITE, account)
+    authorize(actor, action, account)
     return account
 
 
@@ -270,4 +347,6 @@ def record_audit(
 
 def read_audit(read: ReadSession, actor: Actor, cursor: str | None, limit: int) -> Page[AuditEntry]:
     """The audit log, newest first: an administrator sees all of it, others what they did themselves."""
-    return repository.audit_entries(read, None if actor.has_admin_power else actor.account_id, cursor, limit)
+    own_key = None if actor.limits is None else actor.key_id
+    whose = None if actor.has_admin_power else actor.account_id
+    return repository.audit_entries(read, whose, cursor, limit, key_id=own_key)

@@ -35,6 +35,7 @@ COMMANDS: Final = {
     "logs": ("tholos.cli.jobs:logs", "Print what a job wrote."),
     "lineage": ("tholos.cli.lineage:lineage", "Show what something was made from, and what from it."),
     "keys": ("tholos.cli.keys:app", "List, create and revoke API keys."),
+    "orgs": ("tholos.cli.orgs:app", "Organizations: list, create, and say who belongs to them."),
     "users": ("tholos.cli.users:app", "List and create users (administrators)."),
     "config": ("tholos.cli.config:config", "Print every setting: value, default, meaning."),
 }

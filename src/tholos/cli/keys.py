@@ -46,10 +46,18 @@ def list_keys(ctx: typer.Context, as_json: AsJson = False) -> None:
         print_json([key.raw for key in keys])
         return
     rows = [
-        [key.id, key.name, key.prefix, ", ".join(key.scopes), key.expires_at or "never", age(key.created_at)]
+        [
+            key.id,
+            key.name,
+            key.prefix,
+            ", ".join(key.scopes),
+            "everything" if key.limits is None else ", ".join(key.limits),
+            key.expires_at or "never",
+            age(key.created_at),
+        ]
         for key in keys
     ]
-    print_table(["id", "name", "begins with", "scopes", "expires", "created"], rows, empty="No keys.")
+    print_table(["id", "name", "begins with", "scopes", "reaches", "expires", "created"], rows, empty="No keys.")
 
 
 @app.command("create", cls=Command)
@@ -67,15 +75,25 @@ def create(
             callback=_checked_days,
         ),
     ] = None,
+    repo: Annotated[
+        list[str] | None,
+        typer.Option(
+            help="All it may reach: namespace/name:read or :write, or with * for a whole namespace; repeatable. "
+            "By default whatever you may."
+        ),
+    ] = None,
     as_json: AsJson = False,
 ) -> None:
     """Make a key for your own account and print its secret, this once.
 
     Examples:
       tholos keys create "web shop" --scope predict --days 90
+      tholos keys create nightly --repo ada/penguins:read --repo 'acme/*:write'
     """
     with connect(ctx) as client:
-        key = client.keys.create(name, scopes=scope or ("read", "write", "predict"), expires_in_days=days)
+        key = client.keys.create(
+            name, scopes=scope or ("read", "write", "predict"), expires_in_days=days, limits=repo or ()
+        )
     if as_json:
         print_json(key.raw)
     else:

@@ -78,5 +78,7 @@ def whoami(ctx: typer.Context, as_json: AsJson = False) -> None:
                     "server": client.url,
                     "administrator": identity.is_admin,
                     "scopes": identity.scopes,
+                    "reaches": "everything" if identity.limits is None else identity.limits,
+                    "organizations": [f"{each.name} ({each.role})" for each in identity.organizations],
                 }
             )

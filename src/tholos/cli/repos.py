@@ -6,12 +6,14 @@ from typing import Annotated, Literal
 
 import typer
 
+from tholos.cli import collaborators
 from tholos.cli.app import Command, group
 from tholos.cli.connection import connect
 from tholos.cli.files import Kind, Name, Pinned, handle
 from tholos.cli.output import AsJson, Yes, age, print_fields, print_json, print_table, say, short, size_text
 
-app = group("List, create and delete models and datasets.")
+app = group("List, create, share and delete models and datasets.")
+app.add_typer(collaborators.app, name="collaborators")
 Visibility = Annotated[Literal["private", "public"], typer.Option(help="Who may read it.")]
 
 

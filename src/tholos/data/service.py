@@ -70,6 +70,7 @@ def start_import(services: Services, actor: Actor, source: str, name: str | None
             kinds.IMPORT,
             {"repo_id": repo.id, "source": sample.source},
             title=f"Import {sample.source} to {repo.full_name}",
+            about=repo.owner_id,
         )
 
 
@@ -111,6 +112,7 @@ def start_split(services: Services, actor: Actor, name: str, rev: str, *, split_
             payload,
             title=f"Split {repo.full_name}",
             inputs=[views.data_edge(repo, revision)],
+            about=repo.owner_id,
         )
 
 
@@ -183,6 +185,7 @@ def _enqueue_view(write: WriteSession, actor: Actor, repo: hub.Repo, revision: h
         {"repo_id": repo.id, "revision": revision.commit_id},
         title=f"Read {repo.full_name}",
         inputs=[views.data_edge(repo, revision)],
+        about=repo.owner_id,
     )
 
 

@@ -95,7 +95,9 @@ def start(
     ]
     title = f"Evaluate {request.model} on {request.dataset} ({split})"
     with services.database.write() as write:
-        job = jobs.enqueue(write, actor, EVALUATE, request.to_payload(), title=title, inputs=edges)
+        job = jobs.enqueue(
+            write, actor, EVALUATE, request.to_payload(), title=title, inputs=edges, about=model_repo.owner_id
+        )
         authorize(actor, Action.WRITE, job)  # a token that may only read starts no jobs
     return job
 

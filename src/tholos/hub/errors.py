@@ -171,3 +171,21 @@ class NeedsLfs(Unprocessable):
     """The file is too large for git itself."""
 
     code = "needs_lfs"
+
+
+class CollaboratorNotFound(NotFound):
+    """The account is not a collaborator of the repo."""
+
+    code = "collaborator_not_found"
+
+
+class OwnerIsNoCollaborator(InvalidInput):
+    """The owner of a repo needs no role in it."""
+
+    code = "owner_is_no_collaborator"
+
+
+class TooManyCollaborators(Conflict):
+    """The repo has as many collaborators as one may."""
+
+    code = "too_many_collaborators"

@@ -65,8 +65,8 @@ def subject(read: ReadSession, actor: Actor, text: str) -> str:
     if colon and kind in set(RepoKind):
         return resolve(read, actor, RepoKind(kind), name, rev or MAIN)[1].urn
     if kind == _DEPLOYMENT and "\0" not in name:
-        owner = None if actor.has_admin_power else actor.account_id
-        if urn := repository.urn_labelled(read, f"{_DEPLOYMENT} {name}", owner):
+        urn = repository.urn_labelled(read, f"{_DEPLOYMENT} {name}", _owners(actor))
+        if urn is not None:
             return urn
     raise InvalidSubject(
         f'"{text[:100]}" names nothing that has a lineage.',
@@ -148,4 +148,12 @@ class _Walk:
         self.repos.update(repository.repos_by_id(self.read, ids))
 
     def _owns(self, link: Link) -> bool:
-        return self.actor.has_admin_power or (not self.actor.is_anonymous and link.owner_id == self.actor.account_id)
+        owners = _owners(self.actor)
+        return owners is None or link.owner_id in owners
+
+
+def _owners(actor: Actor) -> frozenset[str] | None:
+    """The accounts whose jobs and deployments the actor sees by name; None for those of all. A limited token: none."""
+    if actor.has_admin_power:
+        return None
+    return actor.owners if actor.limits is None else frozenset()

@@ -11,7 +11,7 @@ from datetime import datetime
 from typing import Any
 
 from sqlalchemy import BigInteger, Enum, ForeignKey, ForeignKeyConstraint, Index, LargeBinary, String, Text
-from sqlalchemy.orm import Mapped, mapped_column
+from sqlalchemy.orm import Mapped, mapped_column, relationship
 
 from tholos.accounts.authorization import Role, Visibility
 from tholos.hub.errors import RepoNotFound
@@ -55,6 +55,9 @@ class Repo(Base):
     created_at: Mapped[datetime] = mapped_column(UtcDateTime)
     updated_at: Mapped[datetime] = mapped_column(UtcDateTime)
 
+    collaborators: Mapped[list[RepoCollaborator]] = relationship(lazy="selectin", passive_deletes="all")
+    """Read with the repo (for any number of repos in one query): `authorize` needs them."""
+
     @property
     def full_name(self) -> str:
         return f"{self.namespace}/{self.name}"
@@ -66,12 +69,32 @@ class Repo(Base):
 
     @property
     def grants(self) -> Mapping[str, Role]:
-        """Roles of other accounts in this repo: none until there are collaborators."""
-        return {}
+        """Roles of other accounts in this repo."""
+        return {each.account_id: each.role for each in self.collaborators}
 
     @property
     def not_found(self) -> type[NotFound]:
         return RepoNotFound
+
+    @property
+    def covered_by(self) -> tuple[str, ...]:
+        return f"{self.namespace_key}/{self.name_key}", f"{self.namespace_key}/*"
+
+
+class RepoCollaborator(Base):
+    """An account that is not the owner has a role in a repo."""
+
+    __tablename__ = "repo_collaborators"
+    __table_args__ = (
+        Index("ix_repo_collaborators_account_id", "account_id", "repo_id"),
+    )  # lists ask "which may I see?"
+
+    repo_id: Mapped[str] = mapped_column(ForeignKey("repos.id", ondelete="CASCADE"), primary_key=True)
+    account_id: Mapped[str] = mapped_column(ForeignKey("accounts.id"), primary_key=True)
+    role: Mapped[Role] = mapped_column(
+        Enum(Role, native_enum=False, length=16, values_callable=lambda roles: [role.value for role in roles])
+    )
+    created_at: Mapped[datetime] = mapped_column(UtcDateTime)
 
 
 class RepoAlias(Base):
@@ -148,6 +171,17 @@ class XorbUpload(Base):
     xorb_hash: Mapped[str] = mapped_column(ForeignKey("xet_xorbs.hash", ondelete="CASCADE"), primary_key=True)
     size: Mapped[int] = mapped_column(BigInteger)
     """Serialized bytes as this account sent them: the copy that is kept may be another's, compressed otherwise."""
+
+
+class XorbKeyUpload(Base):
+    """As XorbUpload, by a limited token: it may name what it sent itself, not all that its account did."""
+
+    __tablename__ = "xet_key_uploads"
+    __table_args__ = (Index("ix_xet_key_uploads_xorb_hash", "xorb_hash"),)  # a collected xorb takes these with it
+
+    key_id: Mapped[str] = mapped_column(ForeignKey("api_keys.id"), primary_key=True)
+    xorb_hash: Mapped[str] = mapped_column(ForeignKey("xet_xorbs.hash", ondelete="CASCADE"), primary_key=True)
+    size: Mapped[int] = mapped_column(BigInteger)
 
 
 class BlobXorb(Base):

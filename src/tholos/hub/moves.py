@@ -25,6 +25,8 @@ def move_repo(write: WriteSession, actor: Actor, kind: RepoKind, source: str, ta
     repo = _held(write, actor, kind, source)
     namespace, name = split_name(target, kind, actor.name)
     owner = namespace_for(write, actor, namespace)
+    if owner.id != repo.owner_id:  # giving it away is the owner's to do, not a collaborator's
+        namespace_for(write, actor, repo.namespace, Action.ADMIN)
     taken = RepoExists(
         f"The {kind} {owner.name}/{name} exists already.",
         next="Choose another name.",

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from sqlalchemy.exc import IntegrityError
 
-from tholos.accounts.authorization import Action, Actor, Scope, Visibility, authorize, permitted
+from tholos.accounts.authorization import Action, Actor, Role, Scope, Visibility, authorize, may, permitted
 from tholos.accounts.errors import MissingScope
 from tholos.accounts.models import Account
 from tholos.accounts.service import namespace_for, record_audit
@@ -17,7 +17,7 @@ from tholos.hub.cards import EMPTY_CARD
 from tholos.hub.commits import index_card, signature_of, stage_objects
 from tholos.hub.errors import RepoExists, RepoNotFound
 from tholos.hub.gitobjects import FILE_MODE, Entry, blob_id, commit_id, encode_commit, encode_tree, tree_id
-from tholos.hub.models import Ref, Repo, Revision
+from tholos.hub.models import Ref, Repo, RepoCollaborator, Revision
 from tholos.hub.names import HEADS, MAIN, RepoKind, split_name
 from tholos.hub.operations import ATTRIBUTES_FILE, StagedFile
 from tholos.kit.blobs import BlobStore
@@ -70,7 +70,10 @@ def create_repo(
     first = StagedFile(ATTRIBUTES_FILE, blob_id(rules), content, lfs=False, uploaded=True)
     try:
         with database.write() as write:
-            repo = _new_repo(namespace_for(write, actor, namespace), kind, short_name, visibility, description)
+            holder = namespace_for(write, actor, namespace)
+            repo = _new_repo(holder, kind, short_name, visibility, description)
+            if not may(actor, Action.WRITE, holder):  # a contributor writes to what they made, not to all there is
+                repo.collaborators.append(collaborator(repo.id, actor.account_id, Role.WRITER))
             write.add(repo)
             write.flush()
             repository.release_name(write, kind, repo.namespace_key, repo.name_key)
@@ -227,6 +230,11 @@ def delete_repo(write: WriteSession, actor: Actor, kind: RepoKind, name: str) ->
     repository.delete_repo(write, repo.id)
 
 
+def collaborator(repo_id: str, account_id: str, role: Role) -> RepoCollaborator:
+    """A new row that gives an account a role in a repo."""
+    return RepoCollaborator(repo_id=repo_id, account_id=account_id, role=role, created_at=utcnow())
+
+
 def _new_repo(owner: Account, kind: RepoKind, name: str, visibility: Visibility, description: str) -> Repo:
     now = utcnow()
     return Repo(
@@ -241,6 +249,7 @@ def _new_repo(owner: Account, kind: RepoKind, name: str, visibility: Visibility,
         description=description,
         search_text=search_text(f"{owner.name}/{name}", description),
         card={},
+        collaborators=[],
         created_at=now,
         updated_at=now,
     )

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from datetime import UTC, datetime
 from typing import Any, Literal, cast
 
@@ -11,6 +11,7 @@ from sqlalchemy import ColumnElement, String, Table, and_, case, delete, func, l
 from sqlalchemy import cast as sql_cast
 
 from tholos.accounts.authorization import Actor
+from tholos.accounts.limits import within
 from tholos.hub.models import (
     Fact,
     GitTag,
@@ -19,6 +20,7 @@ from tholos.hub.models import (
     Repo,
     RepoAlias,
     RepoBlob,
+    RepoCollaborator,
     RepoLike,
     RepoTag,
     Revision,
@@ -70,7 +72,12 @@ def readable_by(actor: Actor) -> ColumnElement[bool]:
     if actor.has_admin_power:
         return Repo.id.is_not(None)
     public = Repo.visibility == "public"
-    return public if actor.is_anonymous else or_(public, Repo.owner_id == actor.account_id)
+    if actor.is_anonymous:
+        return public
+    shared = select(RepoCollaborator.repo_id).where(RepoCollaborator.account_id == actor.account_id)
+    own = or_(Repo.owner_id.in_(sorted(actor.owners)), Repo.id.in_(shared))
+    reached = within(actor.limits, Repo.namespace_key, Repo.name_key)
+    return or_(public, own if reached is None else and_(own, reached))
 
 
 def repos(
@@ -142,7 +149,7 @@ def replace_tags(write: WriteSession, repo_id: str, tags: Sequence[str]) -> None
 
 def delete_repo(write: WriteSession, repo_id: str) -> None:
     """Removes a repo with all that belongs to it alone; blobs and git objects stay for whoever else has them."""
-    for table in (Ref, Revision, RepoBlob, RepoTag, RepoAlias, RepoLike, Fact):
+    for table in (Ref, Revision, RepoBlob, RepoTag, RepoAlias, RepoLike, RepoCollaborator, Fact):
         write.execute(delete(table).where(table.repo_id == repo_id))
     write.execute(delete(Repo).where(Repo.id == repo_id))
 
@@ -295,11 +302,11 @@ def insert_missing(write: WriteSession, table: type[Base], rows: Sequence[dict[s
 # -- facts and lineage
 
 
-def urn_labelled(read: ReadSession, label: str, owner_id: str | None) -> str | None:
-    """The URN of what carries this label in the lineage and belongs to the account (None: to any)."""
+def urn_labelled(read: ReadSession, label: str, owners: Collection[str] | None) -> str | None:
+    """The URN of what carries this label in the lineage and belongs to one of the accounts (None: to any)."""
     query = select(LineageLink.target_urn).where(LineageLink.target_label == label)
-    if owner_id is not None:
-        query = query.where(LineageLink.owner_id == owner_id)
+    if owners is not None:
+        query = query.where(LineageLink.owner_id.in_(sorted(owners)))
     return read.scalar(query.limit(1))
 
 

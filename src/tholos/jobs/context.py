@@ -36,7 +36,7 @@ class JobContext:
     attempt: int
     """1 on the first run."""
     actor: Actor
-    """The job's owner, with whose rights the work acts."""
+    """Who started the job: the work acts with that account's rights, within the limits of the token it came with."""
     settings: Settings
     database: Database
     blobs: BlobStore

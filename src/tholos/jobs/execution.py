@@ -27,6 +27,7 @@ from tholos.jobs.models import Job
 from tholos.jobs.order import Order
 from tholos.jobs.processes import ProcessIdentity
 from tholos.jobs.repository import Claim, Usage
+from tholos.jobs.service import acting_for
 from tholos.kit.blobs import LocalBlobStore
 from tholos.kit.database import Database
 from tholos.kit.errors import TholosError, Unavailable
@@ -48,8 +49,9 @@ def execute(order: Order) -> int:
         identity = ProcessIdentity.of(os.getpid())
         with database.write() as write:
             job = lifecycle.begin(write, claim, str(identity), order.lease_s)
+            actor = acting_for(write, job)
         os.set_inheritable(order.channel, False)  # not for the programs that the work starts
-        context = _context(job, settings, database, Channel(socket.socket(fileno=order.channel)))
+        context = _context(job, actor, settings, database, Channel(socket.socket(fileno=order.channel)))
         _cancel_on_sigterm(context)
         publish = _work(order.work, context)
         context.channel.flush()
@@ -81,12 +83,12 @@ def _report(database: Database, claim: Claim, error: BaseException, retry: Retry
     return EXIT_ENDED if held else EXIT_REFUSED
 
 
-def _context(job: Job, settings: Settings, database: Database, channel: Channel) -> JobContext:
+def _context(job: Job, actor: Actor, settings: Settings, database: Database, channel: Channel) -> JobContext:
     return JobContext(
         job_id=job.id,
         kind=job.kind,
         attempt=job.attempt,
-        actor=Actor.system(job.owner.id, job.owner.name, is_admin=job.owner.is_admin),
+        actor=actor,
         settings=settings,
         database=database,
         blobs=LocalBlobStore(settings.blobs_dir),

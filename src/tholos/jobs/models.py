@@ -18,6 +18,7 @@ from sqlalchemy import BigInteger, Enum, ForeignKey, Index, String, Text, text
 from sqlalchemy.orm import Mapped, mapped_column, relationship
 
 from tholos.accounts.authorization import Role, Visibility
+from tholos.accounts.limits import started_with
 from tholos.accounts.models import Account
 from tholos.jobs.errors import JobNotFound
 from tholos.kit.database import Base, Json, UtcDateTime
@@ -55,7 +56,7 @@ def _stored_by_value(kind: type[StrEnum]) -> Enum:
 
 
 class Job(Base):
-    """A durable unit of work. A Resource that only its owner may see."""
+    """A durable unit of work. A Resource that only its owner may see: a user, or the members of an organization."""
 
     __tablename__ = "jobs"
     __table_args__ = (
@@ -83,6 +84,10 @@ class Job(Base):
     title: Mapped[str] = mapped_column(String(200))
     state: Mapped[JobState] = mapped_column(_stored_by_value(JobState), default=JobState.QUEUED)
     owner_id: Mapped[str] = mapped_column(ForeignKey("accounts.id"))
+    actor_id: Mapped[str | None] = mapped_column(String(40))
+    """The account whose rights the work has: who started it; None (in old rows): the owner's."""
+    key_id: Mapped[str | None] = mapped_column(String(40))
+    """The key it was started with: the work is kept within its limits."""
     payload: Mapped[dict[str, Any]] = mapped_column(Json)
     """What to do, in the words of the kind."""
     result: Mapped[dict[str, Any] | None] = mapped_column(Json)
@@ -136,6 +141,11 @@ class Job(Base):
     @property
     def not_found(self) -> type[NotFound]:
         return JobNotFound
+
+    @property
+    def covered_by(self) -> tuple[str, ...]:
+        whole = f"{self.owner.name_key}/*"
+        return (whole,) if self.key_id is None else (started_with(self.key_id), whole)
 
 
 class JobEdge(Base):

@@ -12,11 +12,28 @@ from datetime import datetime
 from enum import StrEnum
 from typing import Any
 
-from sqlalchemy import Case, Float, Select, Update, case, delete, exists, func, literal, select, update
+from sqlalchemy import (
+    Case,
+    ColumnElement,
+    Float,
+    Select,
+    Update,
+    case,
+    delete,
+    exists,
+    func,
+    literal,
+    or_,
+    select,
+    update,
+)
 from sqlalchemy.ext.compiler import compiles
 from sqlalchemy.orm import aliased, joinedload, selectinload
 from sqlalchemy.sql.functions import FunctionElement
 
+from tholos.accounts.authorization import Actor
+from tholos.accounts.limits import namespaces
+from tholos.accounts.models import Account
 from tholos.jobs.models import Direction, Job, JobEdge, JobMetric, JobState, LineageLink
 from tholos.kit.database import ReadSession, UtcDateTime, WriteSession, insert
 
@@ -92,7 +109,8 @@ def get(read: ReadSession, job_id: str) -> Job | None:
 def page(
     read: ReadSession,
     *,
-    owner_id: str | None,
+    owners: Collection[str] | None,
+    reach: ColumnElement[bool] | None,
     state: JobState | None,
     kind: str | None,
     before: str | None,
@@ -100,8 +118,10 @@ def page(
 ) -> list[Job]:
     """Jobs with owners and edges, newest first, from those older than the id ``before``."""
     query = _complete_jobs().order_by(Job.id.desc()).limit(limit)
-    if owner_id is not None:
-        query = query.where(Job.owner_id == owner_id)
+    if owners is not None:
+        query = query.where(Job.owner_id.in_(sorted(owners)))
+    if reach is not None:
+        query = query.where(reach)
     if state is not None:
         query = query.where(Job.state == state)
     if kind is not None:
@@ -109,6 +129,26 @@ def page(
     if before is not None:
         query = query.where(Job.id < before)
     return list(read.scalars(query))
+
+
+def reached(actor: Actor) -> ColumnElement[bool] | None:
+    """The condition under which a job lies within the limits of the actor's token; None: always."""
+    if actor.limits is None:
+        return None
+    whole = select(Account.id).where(Account.name_key.in_(namespaces(actor.limits)))
+    return or_(Job.key_id == actor.key_id, Job.owner_id.in_(whole))
+
+
+def has_unended(read: ReadSession, owner_id: str) -> bool:
+    """Whether an account has jobs that wait or run."""
+    query = select(Job.id).where(Job.owner_id == owner_id, Job.state.in_((JobState.QUEUED, JobState.RUNNING)))
+    return read.scalar(query.limit(1)) is not None
+
+
+def change_owner(write: WriteSession, from_id: str, to_id: str) -> None:
+    """Makes the jobs and lineage links of one account another's."""
+    for table in (Job, LineageLink):
+        write.execute(update(table).where(table.owner_id == from_id).values(owner_id=to_id), execution_options=_AS_IS)
 
 
 def metrics(read: ReadSession, job_id: str) -> list[JobMetric]:
@@ -135,12 +175,16 @@ def request_cancel(write: WriteSession, job_id: str) -> bool:
     )
 
 
-def requeue_ended(write: WriteSession, job_id: str) -> bool:
-    """Puts a failed or cancelled job back, as if new; returns whether it was one."""
+def requeue_ended(write: WriteSession, job_id: str, works_as: tuple[str, str | None] | None) -> bool:
+    """Puts a failed or cancelled job back, as if new; returns whether it was one.
+
+    ``works_as`` are the account and the key on whose behalf it runs from now on; None leaves them.
+    """
     return _changed(
         write,
         update(Job)
         .where(Job.id == job_id, Job.state.in_((JobState.FAILED, JobState.CANCELLED)))
+        .values({} if works_as is None else {"actor_id": works_as[0], "key_id": works_as[1]})
         .values(
             state=JobState.QUEUED,
             attempt=0,

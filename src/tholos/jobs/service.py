@@ -7,9 +7,10 @@ from collections.abc import Iterable
 from typing import Any
 
 from tholos.accounts import repository as accounts
-from tholos.accounts.authorization import Action, Actor, authorize, hidden
+from tholos.accounts.authorization import Action, Actor, authorize, hidden, may
 from tholos.accounts.errors import AccountNotFound
-from tholos.accounts.service import record_audit
+from tholos.accounts.models import Account
+from tholos.accounts.service import actor_of_work, record_audit
 from tholos.jobs import repository
 from tholos.jobs.errors import JobEnded, JobNotFound, JobNotRetryable, PayloadInvalid
 from tholos.jobs.kinds import JobKind
@@ -30,20 +31,22 @@ def enqueue(
     *,
     title: str,
     inputs: Iterable[Edge] = (),
+    about: str | None = None,
 ) -> Job:
     """Puts a job in the queue, in the caller's transaction: it exists if and only if that commits.
 
-    The actor becomes its owner, and its work acts as that account. ``payload`` is plain JSON; ``inputs`` are the
-    revisions it will read, as far as they are known. Raises PayloadInvalid.
+    Its work acts as the actor, within the limits of the actor's token. The actor becomes its owner, unless ``about``
+    (the id of the owner of what it works on) is an organization that the actor may write for. ``payload`` is plain
+    JSON; ``inputs`` are the revisions it will read, as far as they are known. Raises PayloadInvalid.
     """
-    owner = accounts.account_by_id(write, actor.account_id)
-    if owner is None:
-        raise hidden(AccountNotFound, f"account {actor.name}")
+    owner = _owner(write, actor, about)
     job = Job(
         id=new_id("job"),
         kind=kind.name,
         title=title[:200],
         owner=owner,
+        actor_id=actor.account_id,
+        key_id=actor.key_id,
         payload=plain_json(payload),
         result=None,
         error=None,
@@ -64,6 +67,19 @@ def enqueue(
     return _get(write, job.id)
 
 
+def acting_for(read: ReadSession, job: Job) -> Actor:
+    """As whom the work of a job acts. Raises AccountNotFound."""
+    return actor_of_work(read, job.actor_id or job.owner_id, job.key_id)
+
+
+def hand_over(write: WriteSession, from_id: str, to_id: str) -> bool:
+    """Makes another account the owner of all jobs and links of one; False, and nothing done, while any is to run."""
+    if repository.has_unended(write, from_id):
+        return False
+    repository.change_owner(write, from_id, to_id)
+    return True
+
+
 def get(read: ReadSession, actor: Actor, job_id: str) -> Job:
     """A job with its owner and edges. Raises JobNotFound."""
     job = _get(read, job_id)
@@ -81,18 +97,20 @@ def page(
     cursor: str | None = None,
     limit: int = DEFAULT_LIMIT,
 ) -> Page[Job]:
-    """Jobs that the actor may see, newest first: their own, or for an administrator everyone's.
+    """Jobs that the actor may see, newest first: their own and their organizations'; an administrator's: all.
 
     ``owner`` narrows to one account by name. Raises AccountNotFound, also for an account whose jobs one may not see.
     """
-    owner_id = None if actor.has_admin_power else actor.account_id
+    owners = None if actor.has_admin_power else actor.owners
     if owner is not None:
         account = accounts.account_by_name(read, owner)
-        if account is None or owner_id not in (None, account.id):
+        if account is None or (owners is not None and account.id not in owners):
             raise hidden(AccountNotFound, f"account {owner}")
-        owner_id = account.id
+        owners = frozenset({account.id})
     before = decode_cursor(cursor, str)[0] if cursor else None
-    rows = repository.page(read, owner_id=owner_id, state=state, kind=kind, before=before, limit=limit + 1)
+    rows = repository.page(
+        read, owners=owners, reach=repository.reached(actor), state=state, kind=kind, before=before, limit=limit + 1
+    )
     return Page(rows[:limit], encode_cursor(rows[limit - 1].id) if len(rows) > limit else None)
 
 
@@ -124,10 +142,14 @@ def cancel(write: WriteSession, actor: Actor, job_id: str) -> Job:
 
 
 def retry(write: WriteSession, actor: Actor, job_id: str) -> Job:
-    """Runs a failed or cancelled job again, with all its attempts. Raises JobNotFound, JobNotRetryable."""
+    """Runs a failed or cancelled job again, with all its attempts, on the actor's behalf (an administrator leaves it as
+    it was). Raises JobNotFound, JobNotRetryable.
+    """
     job = _get(write, job_id)
     authorize(actor, Action.WRITE, job)
-    if not repository.requeue_ended(write, job_id):
+    # It acts for whoever runs it: with another's rights, or a wider token's, nobody would get what they may not have.
+    works_as = None if actor.has_admin_power else (actor.account_id, actor.key_id)
+    if not repository.requeue_ended(write, job_id, works_as):
         raise JobNotRetryable(
             f"The job {job_id} is {job.state}; only a failed or cancelled job can be retried.",
             next="Wait for it to end, or start a new job.",
@@ -172,6 +194,16 @@ def plain_json(value: dict[str, Any]) -> dict[str, Any]:
     raise PayloadInvalid(
         f"This is not plain JSON: {reason}.", next="Pass a dict of strings, finite numbers, booleans, lists and dicts."
     )
+
+
+def _owner(write: WriteSession, actor: Actor, about: str | None) -> Account:
+    work = accounts.account_by_id(write, about) if about is not None else None
+    if work is not None and work.kind == "organization" and may(actor, Action.WRITE, work):
+        return work
+    own = accounts.account_by_id(write, actor.account_id)
+    if own is None:
+        raise hidden(AccountNotFound, f"account {actor.name}")
+    return own
 
 
 def _get(read: ReadSession, job_id: str) -> Job:

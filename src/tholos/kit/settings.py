@@ -60,6 +60,22 @@ class Settings(BaseSettings):
 
     # -- accounts
     session_days: PositiveFloat = Field(14.0, le=365, description="Days until a web sign-in ends.")
+    max_memberships: int = Field(
+        100, ge=1, le=1000, description="Most organizations that a user may belong to; each sign-in reads them."
+    )
+    max_members: int = Field(10_000, ge=1, le=100_000, description="Most members of an organization.")
+    max_collaborators: int = Field(
+        100, ge=0, le=1000, description="Most collaborators of a repo; for more there are organizations."
+    )
+    max_device_logins: int = Field(
+        1000, ge=1, le=100_000, description="Most programs that may wait at once to be let in by their code."
+    )
+    device_login_s: int = Field(
+        900, ge=30, le=3600, description="Seconds in which the code that a program shows must be confirmed."
+    )
+    device_key_days: PositiveFloat = Field(
+        90.0, le=3650, description="Days until the API key expires that a program got by its code."
+    )
 
     # -- serving
     max_predict_bytes: PositiveInt = Field(16 * MIB, description="Largest body of a prediction request, in bytes.")

@@ -36,4 +36,6 @@ def start(services: Services, actor: Actor, *, model: str, revision: str = hub.M
     request = Request(model=repo.full_name, model_repo_id=repo.id, revision=found.commit_id)
     edge = Edge(found.urn, "model", source.label)
     with services.database.write() as write:
-        return jobs.enqueue(write, actor, COMPILE, asdict(request), title=f"Compile {source.label}", inputs=[edge])
+        return jobs.enqueue(
+            write, actor, COMPILE, asdict(request), title=f"Compile {source.label}", inputs=[edge], about=repo.owner_id
+        )

@@ -133,6 +133,12 @@ class CannotSplit(errors.Unprocessable):
     default_code = "cannot_split"
 
 
+class CollaboratorNotFound(errors.NotFound):
+    """The account is not a collaborator of the repo."""
+
+    default_code = "collaborator_not_found"
+
+
 class ColumnNotFound(errors.InvalidInput):
     """The data has no such column."""
 
@@ -221,6 +227,12 @@ class DeploymentStopped(errors.Unavailable):
     """The deployment is stopped."""
 
     default_code = "deployment_stopped"
+
+
+class DeviceLoginNotFound(errors.NotFound):
+    """No device waits with this code."""
+
+    default_code = "device_login_not_found"
 
 
 class DiskFull(errors.InsufficientStorage):
@@ -377,6 +389,12 @@ class InvalidCommit(errors.InvalidInput):
     """The commit is not well-formed."""
 
     default_code = "invalid_commit"
+
+
+class InvalidLimit(errors.InvalidInput):
+    """A limit of a token cannot be read."""
+
+    default_code = "invalid_limit"
 
 
 class InvalidName(errors.InvalidInput):
@@ -547,6 +565,18 @@ class LastAdministrator(errors.Conflict):
     default_code = "last_administrator"
 
 
+class LastOrganizationAdmin(errors.Conflict):
+    """The last admin of an organization can neither leave nor become less."""
+
+    default_code = "last_organization_admin"
+
+
+class MemberNotFound(errors.NotFound):
+    """The account is not a member."""
+
+    default_code = "member_not_found"
+
+
 class MissingScope(errors.Forbidden):
     """The token lacks the scope for this action."""
 
@@ -703,6 +733,12 @@ class ObjectMissing(errors.Unprocessable):
     default_code = "object_missing"
 
 
+class OrganizationNotEmpty(errors.Conflict):
+    """The organization still owns something."""
+
+    default_code = "organization_not_empty"
+
+
 class OrganizationNotFound(errors.NotFound):
     """There is no such organization."""
 
@@ -713,6 +749,12 @@ class OutputNotFinite(errors.Unprocessable):
     """The model answered with a number that is NaN or infinite."""
 
     default_code = "output_not_finite"
+
+
+class OwnerIsNoCollaborator(errors.InvalidInput):
+    """The owner of a repo needs no role in it."""
+
+    default_code = "owner_is_no_collaborator"
 
 
 class ParameterInvalid(errors.InvalidInput):
@@ -931,6 +973,36 @@ class TokenExpired(errors.NotAuthenticated):
     default_code = "token_expired"
 
 
+class TokenLimited(errors.Forbidden):
+    """The token is limited to other repos, or to less than this."""
+
+    default_code = "token_limited"
+
+
+class TooManyCollaborators(errors.Conflict):
+    """The repo has as many collaborators as one may."""
+
+    default_code = "too_many_collaborators"
+
+
+class TooManyDeviceLogins(errors.TooManyRequests):
+    """Too many devices wait to be let in."""
+
+    default_code = "too_many_device_logins"
+
+
+class TooManyMembers(errors.Conflict):
+    """The organization has as many members as one may."""
+
+    default_code = "too_many_members"
+
+
+class TooManyMemberships(errors.Conflict):
+    """The account belongs to as many organizations as one may."""
+
+    default_code = "too_many_memberships"
+
+
 class TooManyOperations(errors.PayloadTooLarge):
     """The commit has more operations than the server takes at once."""
 
@@ -1025,6 +1097,7 @@ BY_CODE: Mapping[str, type[errors.TholosError]] = {
     "broken_text": BrokenText,
     "broken_utf8": BrokenUtf8,
     "cannot_split": CannotSplit,
+    "collaborator_not_found": CollaboratorNotFound,
     "column_not_found": ColumnNotFound,
     "column_wrong_type": ColumnWrongType,
     "commit_race": CommitRace,
@@ -1040,6 +1113,7 @@ BY_CODE: Mapping[str, type[errors.TholosError]] = {
     "deployment_not_found": DeploymentNotFound,
     "deployment_starting": DeploymentStarting,
     "deployment_stopped": DeploymentStopped,
+    "device_login_not_found": DeviceLoginNotFound,
     "disk_full": DiskFull,
     "disk_low": DiskLow,
     "dumb_protocol": DumbProtocol,
@@ -1066,6 +1140,7 @@ BY_CODE: Mapping[str, type[errors.TholosError]] = {
     "internal_error": InternalError,
     "invalid_attributes": InvalidAttributes,
     "invalid_commit": InvalidCommit,
+    "invalid_limit": InvalidLimit,
     "invalid_name": InvalidName,
     "invalid_object": InvalidObject,
     "invalid_path": InvalidPath,
@@ -1094,6 +1169,8 @@ BY_CODE: Mapping[str, type[errors.TholosError]] = {
     "key_not_found": KeyNotFound,
     "key_unknown": KeyUnknown,
     "last_administrator": LastAdministrator,
+    "last_organization_admin": LastOrganizationAdmin,
+    "member_not_found": MemberNotFound,
     "missing_scope": MissingScope,
     "mixed_columns": MixedColumns,
     "mixed_formats": MixedFormats,
@@ -1120,8 +1197,10 @@ BY_CODE: Mapping[str, type[errors.TholosError]] = {
     "nothing_to_roll_back_to": NothingToRollBackTo,
     "object_collision": ObjectCollision,
     "object_missing": ObjectMissing,
+    "organization_not_empty": OrganizationNotEmpty,
     "organization_not_found": OrganizationNotFound,
     "output_not_finite": OutputNotFinite,
+    "owner_is_no_collaborator": OwnerIsNoCollaborator,
     "parameter_invalid": ParameterInvalid,
     "parameter_unknown": ParameterUnknown,
     "parity_failed": ParityFailed,
@@ -1158,6 +1237,11 @@ BY_CODE: Mapping[str, type[errors.TholosError]] = {
     "target_rare_class": TargetRareClass,
     "task_unknown": TaskUnknown,
     "token_expired": TokenExpired,
+    "token_limited": TokenLimited,
+    "too_many_collaborators": TooManyCollaborators,
+    "too_many_device_logins": TooManyDeviceLogins,
+    "too_many_members": TooManyMembers,
+    "too_many_memberships": TooManyMemberships,
     "too_many_operations": TooManyOperations,
     "too_many_paths": TooManyPaths,
     "training_failed": TrainingFailed,

@@ -11,12 +11,22 @@ from tholos.sdk.decoding import Result
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Belonging(Result):
+    """An organization that an account belongs to, with its role there."""
+
+    name: str
+    role: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Identity(Result):
-    """The account behind the token."""
+    """The account behind the token; ``limits`` is all that the token reaches, None where nothing is left out."""
 
     name: str
     is_admin: bool = False
     scopes: tuple[str, ...] = ()
+    limits: tuple[str, ...] | None = None
+    organizations: tuple[Belonging, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -38,9 +48,30 @@ class Key(Result):
     name: str
     prefix: str = ""
     scopes: tuple[str, ...] = ()
+    limits: tuple[str, ...] | None = None
     created_at: datetime | None = None
     expires_at: datetime | None = None
     secret: str | None = field(default=None, repr=False)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Organization(Result):
+    """An organization; ``role`` is yours in it, ``members`` how many there are, where you may know."""
+
+    name: str
+    full_name: str = ""
+    role: str | None = None
+    members: int | None = None
+    created_at: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Share(Result):
+    """A user with a role: a member of an organization, or a collaborator of a repo."""
+
+    name: str
+    role: str
+    since: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

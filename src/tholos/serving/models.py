@@ -79,6 +79,11 @@ class Deployment(Base):
     def not_found(self) -> type[NotFound]:
         return DeploymentNotFound
 
+    @property
+    def covered_by(self) -> tuple[str, ...]:
+        # Of its namespace alone: which repo it serves changes, and a token for one repo is for that repo.
+        return (f"{self.namespace_key}/*",)
+
 
 class DeploymentVersion(Base):
     """One choice that a deployment made. Never changed: a switch or a rollback adds the next."""

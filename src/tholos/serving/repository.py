@@ -6,8 +6,10 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from sqlalchemy import bindparam, delete, or_, select
+from sqlalchemy import and_, bindparam, delete, or_, select
 
+from tholos.accounts.authorization import Actor
+from tholos.accounts.limits import namespaces
 from tholos.kit.database import ReadSession, WriteSession
 from tholos.kit.paging import Page, decode_cursor, encode_cursor
 from tholos.serving.models import AGENT, Deployment, DeploymentVersion, GatewayRow, ReplicaRow, ReplicaState
@@ -43,11 +45,14 @@ def held(write: WriteSession, namespace: str, name: str) -> Deployment | None:
     return write.scalar(_BY_NAME.with_for_update(), _names(namespace, name))
 
 
-def visible(read: ReadSession, account_id: str | None, cursor: str | None, limit: int) -> Page[Deployment]:
-    """Deployments, newest first: those of an account and all public ones, or (None) all."""
+def visible(read: ReadSession, actor: Actor, cursor: str | None, limit: int) -> Page[Deployment]:
+    """Deployments that `authorize` lets the actor read, newest first."""
     query = select(Deployment).order_by(Deployment.id.desc()).limit(limit + 1)
-    if account_id is not None:
-        query = query.where(or_(Deployment.account_id == account_id, Deployment.visibility == "public"))
+    if not actor.has_admin_power:
+        own = [Deployment.account_id.in_(sorted(actor.owners))]
+        if actor.limits is not None:
+            own.append(Deployment.namespace_key.in_(namespaces(actor.limits)))
+        query = query.where(or_(and_(*own), Deployment.visibility == "public"))
     if cursor:
         query = query.where(Deployment.id < decode_cursor(cursor, str)[0])
     rows = list(read.scalars(query))

@@ -140,7 +140,7 @@ def list_deployments(read: ReadSession, database: Database, actor: Actor, cursor
     """The deployments that the actor may see, newest first. Raises BadCursor, MissingScope."""
     if Scope.READ not in actor.scopes:
         raise MissingScope("This token has no 'read' scope.", next="Use a token with the scope.", scope="read")
-    page = repository.visible(read, None if actor.has_admin_power else actor.account_id, cursor, limit)
+    page = repository.visible(read, actor, cursor, limit)
     return Page(_views(read, database, page.items), page.next_cursor)
 
 
@@ -188,7 +188,7 @@ def _apply(
 
 
 def _create(write: WriteSession, actor: Actor, namespace: str, name: str, home: Home) -> Deployment:
-    account = namespace_for(write, actor, namespace)
+    account = namespace_for(write, actor, namespace, Action.WRITE)
     check_name(name, "deployment")
     if name.lower() in RESERVED:
         raise NameReserved(f"The name {name!r} is reserved.", next="Choose another name.", name=name)

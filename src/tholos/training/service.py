@@ -94,7 +94,8 @@ def submit_training(
         model_repo_id=model.id,
         request=request.to_json(),
     )
-    return _enqueue(services, actor, order, f"Train {model.full_name} on {data.full_name} ({request.algorithm})")
+    title = f"Train {model.full_name} on {data.full_name} ({request.algorithm})"
+    return _enqueue(services, actor, order, title, model.owner_id)
 
 
 def replay_training(services: Services, actor: Actor, job_id: str) -> Job:
@@ -121,15 +122,15 @@ def replay_training(services: Services, actor: Actor, job_id: str) -> Job:
         hub.revision_of(read, data, earlier.data_revision)
         made = hub.revision_of(read, model, job.result["revision"])
     order = Order(**{**earlier.to_payload(), "replay_of": made.commit_id})
-    return _enqueue(services, actor, order, f"Replay the training of {order.model} on {order.dataset}")
+    return _enqueue(services, actor, order, f"Replay the training of {order.model} on {order.dataset}", model.owner_id)
 
 
-def _enqueue(services: Services, actor: Actor, order: Order, title: str) -> Job:
+def _enqueue(services: Services, actor: Actor, order: Order, title: str, owner_id: str) -> Job:
     edges = [_edge(order.data_repo_id, order.data_revision, "data", f"dataset {order.dataset}")]
     if order.replay_of is not None:
         edges.append(_edge(order.model_repo_id, order.replay_of, "model", f"model {order.model}"))
     with services.database.write() as write:
-        job = jobs.enqueue(write, actor, TRAIN, order.to_payload(), title=title, inputs=edges)
+        job = jobs.enqueue(write, actor, TRAIN, order.to_payload(), title=title, inputs=edges, about=owner_id)
         authorize(actor, Action.WRITE, job)  # a token that may only read starts no jobs
     return job
 

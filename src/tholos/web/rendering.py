@@ -17,7 +17,7 @@ from fastapi import Request
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from starlette.responses import HTMLResponse
 
-from tholos.accounts.authorization import ANONYMOUS, Actor
+from tholos.accounts.authorization import ANONYMOUS, Action, Actor, may
 from tholos.kit.clock import isoformat, utcnow
 
 _ROOM = Path(__file__).parent
@@ -72,6 +72,7 @@ def _environment(locale: str) -> Environment:
     environment.install_gettext_translations(catalogue, newstyle=True)  # type: ignore[attr-defined]
     language = Locale.parse(locale, sep="_")
     environment.globals["static"] = _static
+    environment.globals["administers"] = lambda actor, thing: may(actor, Action.ADMIN, thing)
     environment.filters.update(
         ago=lambda moment: _ago(moment, language),
         iso=isoformat,

@@ -5,11 +5,23 @@ from __future__ import annotations
 from fastapi import FastAPI
 from starlette.staticfiles import StaticFiles
 
-from tholos.web import datasets, deployments, home, jobs, measurements, reference, repos, session
+from tholos.web import (
+    datasets,
+    deployments,
+    home,
+    jobs,
+    measurements,
+    namespaces,
+    reference,
+    repos,
+    session,
+    sharing,
+    tokens,
+)
 from tholos.web.rendering import STATIC
 
-_DATASETS = (datasets.router, repos.datasets)
-_MODELS = (measurements.router, deployments.models, repos.models)
+_DATASETS = (datasets.router, sharing.datasets, repos.datasets)
+_MODELS = (measurements.router, deployments.models, sharing.models, repos.models)
 
 
 def install(app: FastAPI) -> None:
@@ -18,6 +30,6 @@ def install(app: FastAPI) -> None:
     Models' addresses begin at the root (``/namespace/name``) and come last: they would match the others.
     """
     app.mount("/static", StaticFiles(directory=STATIC))
-    first = (session.router, reference.router, home.router, jobs.router, deployments.router, repos.lists)
-    for router in (*first, *_DATASETS, *_MODELS):
+    first = (session.router, tokens.router, reference.router, home.router, jobs.router, deployments.router, repos.lists)
+    for router in (*first, namespaces.router, *_DATASETS, *_MODELS, namespaces.pages):
         app.include_router(router)

@@ -8,7 +8,17 @@ from typing import Any
 from sqlalchemy import Select, exists, func, select, update
 
 from tholos.accounts.authorization import Actor
-from tholos.hub.models import BlobXorb, Repo, RepoBlob, RepoXetFile, RepoXorb, StoredBlob, StoredXorb, XorbUpload
+from tholos.hub.models import (
+    BlobXorb,
+    Repo,
+    RepoBlob,
+    RepoXetFile,
+    RepoXorb,
+    StoredBlob,
+    StoredXorb,
+    XorbKeyUpload,
+    XorbUpload,
+)
 from tholos.hub.repository import insert_missing, readable_by
 from tholos.kit.blobs import XorbIndex
 from tholos.kit.clock import utcnow
@@ -17,8 +27,8 @@ from tholos.kit.database import ReadSession, WriteSession, insert
 _IN_CHUNK = 500
 
 
-def acknowledge_xorb(write: WriteSession, account_id: str, xorb: str, index: XorbIndex, sent: int) -> None:
-    """Notes a xorb that is durable in the store, and that this account, who sent ``sent`` bytes, is being told so."""
+def acknowledge_xorb(write: WriteSession, actor: Actor, xorb: str, index: XorbIndex, sent: int) -> None:
+    """Notes a xorb that is durable in the store, and that this actor, who sent ``sent`` bytes, is being told so."""
     now = utcnow()
     row = {
         "hash": xorb,
@@ -30,26 +40,23 @@ def acknowledge_xorb(write: WriteSession, account_id: str, xorb: str, index: Xor
     }
     insert_missing(write, StoredXorb, [row])
     write.execute(update(StoredXorb).where(StoredXorb.hash == xorb).values(acknowledged_at=now))
-    insert_missing(write, XorbUpload, [{"account_id": account_id, "xorb_hash": xorb, "size": sent}])
+    if actor.limits is not None:
+        insert_missing(write, XorbKeyUpload, [{"key_id": actor.key_id, "xorb_hash": xorb, "size": sent}])
+    else:
+        insert_missing(write, XorbUpload, [{"account_id": actor.account_id, "xorb_hash": xorb, "size": sent}])
 
 
 def nameable_xorbs(read: ReadSession, actor: Actor, xorbs: Iterable[str]) -> dict[str, int]:
     """Those of these xorbs that the actor may build on, with their serialized size as the actor may know it.
 
-    That is: sent by the same account, or used by a recipe of its own of a repo that the actor may read.
+    That is: sent by the same account (by the same key, where that is limited), or used by a recipe of its own of a repo
+    that the actor may read.
     """
     wanted = sorted(set(xorbs))
     found: dict[str, int] = {}
     for start in range(0, len(wanted), _IN_CHUNK):
         some = wanted[start : start + _IN_CHUNK]
-        found.update(
-            (xorb, size)
-            for xorb, size in read.execute(
-                select(XorbUpload.xorb_hash, XorbUpload.size).where(
-                    XorbUpload.account_id == actor.account_id, XorbUpload.xorb_hash.in_(some)
-                )
-            )
-        )
+        found.update((xorb, size) for xorb, size in read.execute(_sent_by(actor, some)))
         if others := set(some) - found.keys():
             query = (
                 select(RepoXorb.xorb_hash, func.min(RepoXorb.size))
@@ -59,6 +66,14 @@ def nameable_xorbs(read: ReadSession, actor: Actor, xorbs: Iterable[str]) -> dic
             )
             found.update((xorb, size) for xorb, size in read.execute(query))
     return found
+
+
+def _sent_by(actor: Actor, xorbs: Sequence[str]) -> Select[str, int]:
+    if actor.limits is not None:
+        of_key = select(XorbKeyUpload.xorb_hash, XorbKeyUpload.size)
+        return of_key.where(XorbKeyUpload.key_id == actor.key_id, XorbKeyUpload.xorb_hash.in_(xorbs))
+    of_account = select(XorbUpload.xorb_hash, XorbUpload.size)
+    return of_account.where(XorbUpload.account_id == actor.account_id, XorbUpload.xorb_hash.in_(xorbs))
 
 
 def held_xorbs(write: WriteSession, xorbs: Iterable[str]) -> set[str]:

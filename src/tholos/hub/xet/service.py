@@ -121,7 +121,7 @@ def _finish_xorb(services: Services, actor: Actor, xorb: str, reader: XorbReader
     writer.finish(xorb, index)
     stored = services.blobs.xorbs.index(xorb)  # where another was first, its chunks are compressed as that one had it
     with services.database.write() as write:
-        repository.acknowledge_xorb(write, actor.account_id, xorb, stored, index.size)
+        repository.acknowledge_xorb(write, actor, xorb, stored, index.size)
         # whoever collects xorbs removes row and file in one transaction: from here on the file stays
         if not services.blobs.xorbs.exists(xorb):
             raise XorbVanished(next="Repeat the upload.")

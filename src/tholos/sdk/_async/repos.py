@@ -10,6 +10,7 @@ from urllib.parse import quote
 
 from tholos.sdk import errors
 from tholos.sdk._async.concurrency import in_thread
+from tholos.sdk._async.sharing import AsyncCollaborators
 from tholos.sdk._async.transfers import HashedFile, download, hash_files, upload
 from tholos.sdk.local_files import files_below, selected
 from tholos.sdk.progress import OnTransfer, TransferCount
@@ -48,6 +49,11 @@ class AsyncRepoHandle:
     @property
     def _transport(self) -> AsyncTransport:
         return self._client.transport
+
+    @property
+    def collaborators(self) -> AsyncCollaborators:
+        """Who works on the repo besides its owner."""
+        return AsyncCollaborators(self._transport, self)
 
     async def name(self) -> str:
         """The full name, ``namespace/name``; a name without a namespace is in your own."""

@@ -25,9 +25,13 @@ class Keys:
         *,
         scopes: Sequence[str] = ("read", "write", "predict"),
         expires_in_days: float | None = None,
+        limits: Sequence[str] = (),
     ) -> Key:
-        """Makes a key; its ``secret`` is in this answer and nowhere else."""
-        body = {"name": name, "scopes": list(scopes), "expires_in_days": expires_in_days}
+        """Makes a key; its ``secret`` is in this answer and nowhere else.
+
+        ``limits`` is all that it may reach ("ada/penguins:read", "acme/*:write"); empty: all that you may.
+        """
+        body = {"name": name, "scopes": list(scopes), "expires_in_days": expires_in_days, "limits": list(limits)}
         return Key.of(self._transport.call("POST", "/api/v1/keys", body=body))
 
     def list(self) -> list[Key]:

@@ -16,6 +16,7 @@ from tholos.sdk._sync.evaluations import Algorithms, Evaluations
 from tholos.sdk._sync.jobs import Job, Jobs
 from tholos.sdk._sync.models import Model
 from tholos.sdk._sync.repos import Repos
+from tholos.sdk._sync.sharing import Organizations
 from tholos.sdk._sync.transport import Transport
 from tholos.sdk.credentials import find_server
 from tholos.sdk.references import Reference
@@ -57,6 +58,7 @@ class Client:
         self.algorithms = Algorithms(self)
         self.keys = Keys(self.transport)
         self.users = Users(self.transport)
+        self.organizations = Organizations(self.transport)
         self._own_name: str | None = None
 
     def __repr__(self) -> str:

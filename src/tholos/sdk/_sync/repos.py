@@ -11,6 +11,7 @@ from urllib.parse import quote
 
 from tholos.sdk import errors
 from tholos.sdk._sync.concurrency import in_thread
+from tholos.sdk._sync.sharing import Collaborators
 from tholos.sdk._sync.transfers import HashedFile, download, hash_files, upload
 from tholos.sdk.local_files import files_below, selected
 from tholos.sdk.progress import OnTransfer, TransferCount
@@ -49,6 +50,11 @@ class RepoHandle:
     @property
     def _transport(self) -> Transport:
         return self._client.transport
+
+    @property
+    def collaborators(self) -> Collaborators:
+        """Who works on the repo besides its owner."""
+        return Collaborators(self._transport, self)
 
     def name(self) -> str:
         """The full name, ``namespace/name``; a name without a namespace is in your own."""

@@ -53,12 +53,6 @@ _CODES: Final[Mapping[type[TholosError], tuple[str, int]]] = {
 }
 
 
-class OrganizationNotFound(RepoNotFound):
-    """There is no such organization."""
-
-    code = "organization_not_found"
-
-
 def refusal(
     error: TholosError,
     request_id: str,

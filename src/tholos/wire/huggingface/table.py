@@ -4,7 +4,19 @@ from __future__ import annotations
 
 from typing import Final
 
-from tholos.wire.huggingface import accounts, cards, commits, files, lfs, likes, refs, repos, unsupported, xet_tokens
+from tholos.wire.huggingface import (
+    accounts,
+    cards,
+    commits,
+    files,
+    lfs,
+    likes,
+    oauth,
+    refs,
+    repos,
+    unsupported,
+    xet_tokens,
+)
 from tholos.wire.huggingface.addresses import Address
 from tholos.wire.huggingface.routing import HubRoute, counts_for_itself
 
@@ -17,6 +29,7 @@ ADDRESSES: Final[tuple[Address, ...]] = (
     *files.ADDRESSES,
     *lfs.ADDRESSES,
     *likes.ADDRESSES,
+    *oauth.ADDRESSES,
     *xet_tokens.ADDRESSES,
     *unsupported.ADDRESSES,
 )

@@ -24,6 +24,7 @@ _PREFIXES: Final = (
     "jobs",
     "kernels",
     "notifications",
+    "organizations",
     "papers",
     "partners",
     "posts",
@@ -83,6 +84,4 @@ ADDRESSES: Final[tuple[Address, ...]] = (
     address(_ANY, "/api/{kinds}/{rest}", not_offered),
     *(address(_ANY, f"/api/{prefix}", not_offered) for prefix in _PREFIXES),
     *(address(_ANY, f"/api/{prefix}/{{rest}}", not_offered) for prefix in _PREFIXES),
-    address("POST", "/oauth/device", not_offered),
-    address("POST", "/oauth/token", not_offered),
 )
