@@ -12,6 +12,7 @@ from typing import Any
 from fastapi import FastAPI
 
 from tholos.accounts import endpoints as accounts
+from tholos.community import endpoints as community
 from tholos.data import endpoints as data
 from tholos.evaluation import endpoints as evaluation
 from tholos.gateway.gateway import Gateway
@@ -28,7 +29,7 @@ from tholos.web import routes as web
 from tholos.web.failures import error_page
 from tholos.wire import routes as wire
 
-ROOMS = (accounts, jobs, hub, data, training, optimization, evaluation, serving)
+ROOMS = (accounts, jobs, hub, community, data, training, optimization, evaluation, serving)
 
 # Exactly these addresses: a branch may be called "x/blobs/y", and its body is bounded like any other.
 _UPLOAD = re.compile(r"/api/v1/(?:models|datasets)/[^/]+/[^/]+/(?:blobs/[^/]+|commits)")

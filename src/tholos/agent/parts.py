@@ -13,6 +13,8 @@ from pathlib import Path
 from sqlalchemy.exc import DBAPIError
 
 from tholos.accounts.service import create_administrator
+from tholos.community import watching
+from tholos.community.sending import WebhookSender
 from tholos.data.kinds import KINDS as DATA_KINDS
 from tholos.data.service import HANDLERS
 from tholos.evaluation.kinds import KINDS as EVALUATION_KINDS
@@ -23,7 +25,7 @@ from tholos.kit.database import Database
 from tholos.kit.errors import Unavailable
 from tholos.kit.home import write_private
 from tholos.kit.ids import new_id
-from tholos.kit.outbox import dispatch
+from tholos.kit.outbox import dispatch, together
 from tholos.kit.settings import Settings
 from tholos.migrations import migrate
 from tholos.optimization.kinds import KINDS as OPTIMIZATION_KINDS
@@ -71,10 +73,12 @@ class Parts:
         """The parts, each to be run until ``stop``."""
         runner = JobRunner(self._settings, self._database, Kinds(KINDS), owner=_node_id(self._settings.home))
         supervisor = Supervisor(self._settings, self._database, self._blobs)
+        webhooks = WebhookSender(self._settings, self._database)
         return [
             lambda: runner.run(stop),
             lambda: supervisor.run(stop),
             lambda: self._deliver_outbox(stop),
+            lambda: webhooks.run(stop),
             lambda: self._keep_house(stop),
         ]
 
@@ -83,9 +87,10 @@ class Parts:
         self._database.close()
 
     async def _deliver_outbox(self, stop: asyncio.Event) -> None:
+        handlers = together(HANDLERS, watching.handlers(_base_url(self._settings)))
         with closing(Database(self._settings.resolved_database_url, pool_size=1)) as watch:
             while not stop.is_set():
-                await asyncio.to_thread(dispatch, self._database, HANDLERS)
+                await asyncio.to_thread(dispatch, self._database, handlers)
                 await asyncio.to_thread(watch.wait_for_change, _CHANGE_TIMEOUT_S)
 
     async def _keep_house(self, stop: asyncio.Event) -> None:
@@ -94,6 +99,11 @@ class Parts:
             await asyncio.to_thread(self._database.checkpoint)
             with suppress(TimeoutError):
                 await asyncio.wait_for(stop.wait(), _HOUSEKEEPING_S)
+
+
+def _base_url(settings: Settings) -> str:
+    """The address that webhooks are told this server has."""
+    return settings.public_url or f"http://{settings.host}:{settings.port}"
 
 
 def _node_id(home: Path) -> str:

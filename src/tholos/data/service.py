@@ -164,6 +164,8 @@ def rows(
 
 def on_commit(write: WriteSession, payload: Mapping[str, str]) -> None:
     """Outbox handler of ``repo.committed``: a dataset's new revision is read, unless its job has done so already."""
+    if hub.proposal_number(payload["ref"]) is not None:
+        return  # what strangers propose costs the owner no job; it is read once it is merged
     repo = write.get(hub.Repo, payload["repo_id"])
     if repo is None or repo.kind is not hub.RepoKind.DATASET:
         return

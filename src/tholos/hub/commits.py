@@ -27,7 +27,7 @@ from tholos.hub.errors import (
 )
 from tholos.hub.gitobjects import EMPTY_TREE_ID, Signature, commit_id, encode_commit
 from tholos.hub.models import GitBlob, GitTree, Repo, RepoBlob, Revision, StoredBlob
-from tholos.hub.names import HEADS, MAIN
+from tholos.hub.names import HEADS, MAIN, PULLS
 from tholos.hub.operations import ATTRIBUTES_FILE, CommitLimits, Operation, Stage, StagedFile, plan
 from tholos.hub.trees import edit, find, git_blobs, loader
 from tholos.kit.blobs import BlobStore
@@ -49,7 +49,7 @@ class PreparedCommit:
     actor: Actor
     repo_id: str
     ref: str
-    """Full name of the branch, `refs/heads/…`."""
+    """Full name of the branch, `refs/heads/…`, or of the proposal, `refs/pr/…`."""
     parent: str
     tree_id: str
     commit_id: str
@@ -61,6 +61,23 @@ class PreparedCommit:
     job_id: str | None
     card: Card | None
     """The card as it will be, when the commit changes that of main."""
+    merged: str | None = None
+    """The revision that it brings in beside its parent; None where it is no merge."""
+    action: Action = Action.WRITE
+    """What the actor must be allowed to do to the repo."""
+
+
+@dataclass(frozen=True, slots=True)
+class Proposal:
+    """The ref of a pull request, as what a commit is made on: it takes no more than the right to read the repo.
+
+    The caller answers for it that the pull request is the actor's to change.
+    """
+
+    ref: str
+    """Full name, `refs/pr/…`."""
+    start: str | None = None
+    """The revision at which the ref is only about to be made; None where it is there."""
 
 
 def prepare_commit(
@@ -76,11 +93,12 @@ def prepare_commit(
     author: str | None = None,
     job_id: str | None = None,
     limits: CommitLimits | None = None,
+    proposal: Proposal | None = None,
 ) -> PreparedCommit:
     """Checks and stages a commit. Never call it inside a transaction: it hashes, writes blobs, and opens its own.
 
     ``parent`` is the full id of the revision the operations are meant for; None means whatever is the head now.
-    ``author`` is the name that the commit carries, by default the actor's.
+    ``author`` is the name that the commit carries, by default the actor's. ``proposal`` takes the branch's place.
 
     Raises RepoNotFound, RevisionNotFound, InvalidCommit, InvalidPath, TooManyOperations, BlobNotUploaded,
     PointerToNothing, InvalidAttributes, EntryNotFound, PathConflict, ObjectCollision, DiskFull.
@@ -88,12 +106,17 @@ def prepare_commit(
     limits = limits or CommitLimits()
     text = _checked_message(message)
     changes = plan(operations, limits)
+    ref = proposal.ref if proposal else HEADS + branch
+    action = Action.READ if proposal else Action.WRITE
     with database.read() as read:
         current = read.get(Repo, repo.id)
         if current is None:
             raise hidden(RepoNotFound, repo.label)
-        authorize(actor, Action.WRITE, current)
-        base = _base(read, current, branch, parent)
+        authorize(actor, action, current)
+        if proposal is not None and proposal.start is not None:
+            base = revision_with_id(read, current, proposal.start)
+        else:
+            base = _base(read, current, ref, parent)
         attributes = attributes_of(read, blobs, base.tree_id)
     stage = Stage(blobs, lambda sha256s: _possessed(database, repo.id, sha256s), limits)
     files = stage.files(changes.added, attributes)
@@ -106,13 +129,13 @@ def prepare_commit(
     name = author or actor.name
     raw = encode_commit(tree=root, parents=[base.commit_id], author=signature_of(actor, name, now), message=text)
     card = None
-    if branch == MAIN and CARD_FILE in changes.added.keys() | changes.removed:
+    if ref == HEADS + MAIN and CARD_FILE in changes.added.keys() | changes.removed:
         with database.read() as read:
             card = card_of(read, blobs, root)
     return PreparedCommit(
         actor=actor,
         repo_id=repo.id,
-        ref=HEADS + branch,
+        ref=ref,
         parent=base.commit_id,
         tree_id=root,
         commit_id=commit_id(raw),
@@ -122,11 +145,12 @@ def prepare_commit(
         created_at=now,
         job_id=job_id,
         card=card,
+        action=action,
     )
 
 
 def land(write: WriteSession, prepared: PreparedCommit) -> Revision:
-    """Moves the branch to the prepared commit, in the caller's transaction.
+    """Moves the branch (or proposal) to the prepared commit, in the caller's transaction.
 
     A commit that changes nothing returns the head. A commit that landed before (same parent, same tree: a client that
     lost the answer asks again) returns that revision.
@@ -137,7 +161,7 @@ def land(write: WriteSession, prepared: PreparedCommit) -> Revision:
     repo = repository.held_repo(write, prepared.repo_id)
     if repo is None:
         raise hidden(RepoNotFound, "repo of this commit")
-    authorize(prepared.actor, Action.WRITE, repo)
+    authorize(prepared.actor, prepared.action, repo)
     ref = repository.locked_ref(write, repo.id, prepared.ref)
     if ref is None:
         raise _no_branch(prepared.ref.removeprefix(HEADS))
@@ -153,7 +177,7 @@ def land(write: WriteSession, prepared: PreparedCommit) -> Revision:
             commit_id=prepared.commit_id,
             tree_id=prepared.tree_id,
             parent_id=prepared.parent,
-            parents=[prepared.parent],
+            parents=[prepared.parent, *([prepared.merged] if prepared.merged else [])],
             author=prepared.author,
             message=prepared.message,
             raw=prepared.raw,
@@ -163,18 +187,25 @@ def land(write: WriteSession, prepared: PreparedCommit) -> Revision:
         write.add(revision)
         write.flush()
     ref.commit_id = prepared.commit_id
-    ref.updated_at = repo.updated_at = utcnow()
+    ref.updated_at = utcnow()
+    if not prepared.ref.startswith(PULLS):  # what others propose makes a repo no fresher
+        repo.updated_at = ref.updated_at
     if prepared.card is not None:
         index_card(write, repo, prepared.card)
-    announce(write, prepared.actor, repo, prepared.ref, revision.commit_id)
+    announce(write, prepared.actor, repo, prepared.ref, revision.commit_id, before=prepared.parent)
     return revision
 
 
-def announce(write: WriteSession, actor: Actor, repo: Repo, ref: str, revision: str) -> None:
-    """Notes that a branch (by its full name) has moved to a revision that is new: audit log and outbox."""
+def announce(
+    write: WriteSession, actor: Actor, repo: Repo, ref: str, revision: str, *, before: str | None = None
+) -> None:
+    """Notes that a branch (by its full name) has moved to a revision that is new: audit log and outbox.
+
+    ``before`` is the revision at which it was.
+    """
     details = {"revision": revision, "ref": ref}
     record_audit(write, actor, "repo.commit", repo.label, details)
-    emit(write, "repo.committed", {"repo_id": repo.id, "kind": repo.kind.value, **details})
+    emit(write, "repo.committed", {"repo_id": repo.id, "kind": repo.kind.value, **details, "before": before})
     write.flush()
 
 
@@ -300,8 +331,17 @@ def _possessed(database: Database, repo_id: str, sha256s: Any) -> dict[str, Stor
         return repository.possessed(read, repo_id, sha256s)
 
 
-def _base(read: ReadSession, repo: Repo, branch: str, parent: str | None) -> Revision:
-    ref = repository.ref(read, repo.id, HEADS + branch)
+def revision_with_id(read: ReadSession, repo: Repo, commit: str) -> Revision:
+    """The revision with that full id. Raises RevisionNotFound."""
+    found = repository.revision(read, repo.id, commit)
+    if found is None:
+        raise RevisionNotFound(f"{repo.label} has no revision {commit[:64]}.", next="Start from the head of a branch.")
+    return found
+
+
+def _base(read: ReadSession, repo: Repo, ref_name: str, parent: str | None) -> Revision:
+    branch = ref_name.removeprefix(HEADS)
+    ref = repository.ref(read, repo.id, ref_name)
     if ref is None:
         raise _no_branch(branch)
     base = repository.revision(read, repo.id, parent or ref.commit_id)

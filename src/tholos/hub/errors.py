@@ -189,3 +189,15 @@ class TooManyCollaborators(Conflict):
     """The repo has as many collaborators as one may."""
 
     code = "too_many_collaborators"
+
+
+class MergeConflict(Conflict):
+    """Both sides of the merge have changed the same files."""
+
+    code = "merge_conflict"
+
+
+class NothingToMerge(Conflict):
+    """The branch has everything that is proposed already."""
+
+    code = "nothing_to_merge"

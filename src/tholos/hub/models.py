@@ -290,7 +290,7 @@ class Revision(Base):
 
 
 class Ref(Base):
-    """A branch (`refs/heads/…`) or tag (`refs/tags/…`) that points at a revision."""
+    """A branch (`refs/heads/…`), tag (`refs/tags/…`) or proposal (`refs/pr/…`) that points at a revision."""
 
     __tablename__ = "refs"
     __table_args__ = (ForeignKeyConstraint(["repo_id", "commit_id"], ["revisions.repo_id", "revisions.commit_id"]),)

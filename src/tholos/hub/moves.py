@@ -51,7 +51,7 @@ def move_repo(write: WriteSession, actor: Actor, kind: RepoKind, source: str, ta
     if old != (kind, repo.namespace_key, repo.name_key):
         write.add(RepoAlias(kind=old[0], namespace_key=old[1], name_key=old[2], repo_id=repo.id))
     record_audit(write, actor, "repo.move", repo.label, {"from": before})
-    emit(write, "repo.updated", {"repo_id": repo.id, "kind": kind.value})
+    emit(write, "repo.updated", {"repo_id": repo.id, "kind": kind.value, "moved_from": before})
     write.flush()
     return repo
 

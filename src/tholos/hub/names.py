@@ -15,6 +15,8 @@ MAX_REF_BYTES: Final = 200
 MAIN: Final = "main"
 HEADS: Final = "refs/heads/"
 TAGS: Final = "refs/tags/"
+PULLS: Final = "refs/pr/"
+"""Below it the proposals lie, by the number of their pull request."""
 
 _FORBIDDEN_IN_REF = frozenset(" ~^:?*[\\")
 

@@ -301,6 +301,7 @@ def _move_one(
     _insert(write, repo, commits.values())
     inserted.update(commits)
     tag_id = command.new if arrival.tags else None
+    before = ref.commit_id if ref else None
     if ref is None:
         ref = Ref(repo_id=repo.id, name=command.name)
         write.add(ref)
@@ -308,9 +309,17 @@ def _move_one(
     repo.updated_at = ref.updated_at
     write.flush()
     if ref_kind == "branch" and arrival.new:
-        announce(write, actor, repo, command.name, arrival.commit_id)
+        announce(write, actor, repo, command.name, arrival.commit_id, before=before)
     else:
-        note_ref(write, actor, repo, action=f"{ref_kind}.set", ref=command.name, commit_id=arrival.commit_id)
+        note_ref(
+            write,
+            actor,
+            repo,
+            action=f"{ref_kind}.set",
+            ref=command.name,
+            commit_id=arrival.commit_id,
+            before=before,
+        )
 
 
 def _insert(write: WriteSession, repo: Repo, commits: Iterable[ForeignCommit]) -> None:

@@ -225,7 +225,8 @@ def delete_repo(write: WriteSession, actor: Actor, kind: RepoKind, name: str) ->
     """
     repo = get_repo(write, actor, kind, name, Action.ADMIN)
     record_audit(write, actor, "repo.delete", repo.label, {"repo_id": repo.id})
-    emit(write, "repo.deleted", {"repo_id": repo.id, "kind": kind.value})
+    was = {"name": repo.full_name, "owner_id": repo.owner_id, "visibility": repo.visibility}
+    emit(write, "repo.deleted", {"repo_id": repo.id, "kind": kind.value, **was})
     write.flush()
     repository.delete_repo(write, repo.id)
 

@@ -188,6 +188,7 @@ def set_ref(
                 next=f'Choose another name, or repeat with "force" to move it to {target.commit_id}.',
                 revision=ref.commit_id,
             )
+        before = ref.commit_id if ref else None
         if ref is None:
             refuse_nested(write, repo, ref_kind, ref_name)
             write.add(Ref(repo_id=repo.id, name=full_name, commit_id=target.commit_id, updated_at=utcnow()))
@@ -195,7 +196,7 @@ def set_ref(
             ref.commit_id, ref.tag_id, ref.updated_at = target.commit_id, None, utcnow()
         if card is not None:
             index_card(write, repo, card)
-        note_ref(write, actor, repo, action=f"{ref_kind}.set", ref=full_name, commit_id=target.commit_id)
+        note_ref(write, actor, repo, action=f"{ref_kind}.set", ref=full_name, commit_id=target.commit_id, before=before)
         return NamedRef(ref_kind, ref_name, target.commit_id, created=ref is None)
 
 
@@ -243,10 +244,23 @@ def refuse_nested(write: WriteSession, repo: Repo, ref_kind: RefKind, ref_name: 
             )
 
 
-def note_ref(write: WriteSession, actor: Actor, repo: Repo, *, action: str, ref: str, commit_id: str) -> None:
-    """Notes that a ref (by its full name) was set or deleted, as ``action`` says: audit log and outbox."""
+def note_ref(
+    write: WriteSession,
+    actor: Actor,
+    repo: Repo,
+    *,
+    action: str,
+    ref: str,
+    commit_id: str,
+    before: str | None = None,
+) -> None:
+    """Notes that a ref (by its full name) was set or deleted, as ``action`` says: audit log and outbox.
+
+    ``before`` is the revision at which a ref was that has moved.
+    """
     repo.updated_at = utcnow()
     record_audit(write, actor, action, repo.label, {"ref": ref, "revision": commit_id})
     topic = "repo.ref_set" if action.endswith("set") else "repo.ref_deleted"
-    emit(write, topic, {"repo_id": repo.id, "kind": repo.kind.value, "ref": ref, "revision": commit_id})
+    payload = {"repo_id": repo.id, "kind": repo.kind.value, "ref": ref, "revision": commit_id, "before": before}
+    emit(write, topic, payload)
     write.flush()

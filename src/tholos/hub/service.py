@@ -11,17 +11,31 @@ with database.write() as write:
 from __future__ import annotations
 
 from tholos.hub.changes import last_changes
-from tholos.hub.commits import PreparedCommit, card_of, commit, land, prepare_commit
+from tholos.hub.commits import PreparedCommit, Proposal, card_of, commit, land, prepare_commit
+from tholos.hub.diffs import Diff, FileDiff, diff
 from tholos.hub.facts import Measurement, facts_for, measurements, record_fact
+from tholos.hub.gitobjects import EMPTY_TREE_ID
 from tholos.hub.histories import GitRef, History, ObjectStream, Request, Selection, git_refs, object_streams
 from tholos.hub.intake import Advice, Candidate, advise
 from tholos.hub.likes import like, like_counts, likers, likes_of, unlike
 from tholos.hub.lineage import Graph, lineage, subject
+from tholos.hub.merging import conflicts_of, merge_base, prepare_merge
 from tholos.hub.models import Fact, Repo, Revision
 from tholos.hub.moves import move_repo, moved_to
 from tholos.hub.names import MAIN, RepoKind
 from tholos.hub.operations import AddBlob, AddBytes, AddFile, AddStored, CommitLimits, Delete, Operation
 from tholos.hub.packs import Pack
+from tholos.hub.proposals import (
+    add_proposal,
+    branch_head,
+    get_proposable,
+    list_proposals,
+    proposal,
+    proposal_number,
+    proposal_ref,
+    require_proposer,
+    upload_limit,
+)
 from tholos.hub.pushes import MAX_COMMANDS, RefCommand, Verdict, accept_push, begin_push, pack_limits, spool_folder
 from tholos.hub.repos import (
     RepoView,
@@ -54,6 +68,7 @@ from tholos.hub.trees import TreeEntry
 from tholos.hub.uploads import Upload, begin_upload, is_sha256, possessed_sizes, receive, record_upload
 
 __all__ = [
+    "EMPTY_TREE_ID",
     "MAIN",
     "MAX_COMMANDS",
     "AddBlob",
@@ -64,7 +79,9 @@ __all__ = [
     "Candidate",
     "CommitLimits",
     "Delete",
+    "Diff",
     "Fact",
+    "FileDiff",
     "GitRef",
     "Graph",
     "History",
@@ -74,6 +91,7 @@ __all__ = [
     "Operation",
     "Pack",
     "PreparedCommit",
+    "Proposal",
     "RefCommand",
     "Repo",
     "RepoKind",
@@ -85,20 +103,25 @@ __all__ = [
     "Upload",
     "Verdict",
     "accept_push",
+    "add_proposal",
     "advise",
     "begin_push",
     "begin_upload",
+    "branch_head",
     "card_of",
     "commit",
+    "conflicts_of",
     "count_repos",
     "count_revisions",
     "create_repo",
     "delete_ref",
     "delete_repo",
+    "diff",
     "ensure_repo",
     "entries",
     "facts_for",
     "file",
+    "get_proposable",
     "get_repo",
     "get_repo_by_id",
     "git_refs",
@@ -110,20 +133,27 @@ __all__ = [
     "likers",
     "likes_of",
     "lineage",
+    "list_proposals",
     "list_refs",
     "list_repos",
     "list_revisions",
     "list_tags",
     "measurements",
+    "merge_base",
     "move_repo",
     "moved_to",
     "object_streams",
     "pack_limits",
     "possessed_sizes",
     "prepare_commit",
+    "prepare_merge",
+    "proposal",
+    "proposal_number",
+    "proposal_ref",
     "receive",
     "record_fact",
     "record_upload",
+    "require_proposer",
     "resolve",
     "revision_of",
     "set_ref",
@@ -133,5 +163,6 @@ __all__ = [
     "tree_page",
     "unlike",
     "update_repo",
+    "upload_limit",
     "view",
 ]

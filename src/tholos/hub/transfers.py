@@ -31,6 +31,8 @@ router = APIRouter()
 
 _REPO_ERRORS: list[type[TholosError]] = [InvalidName, errors.RepoNotFound, Forbidden]
 
+PullRequest = Annotated[bool, Query(description="It is for a pull request, which takes no right to write the repo.")]
+
 
 class CommitTooLarge(PayloadTooLarge):
     """The commit's body is larger than the server takes."""
@@ -63,22 +65,39 @@ class CommitTooLarge(PayloadTooLarge):
     },
 )
 async def upload_blob(
-    address: AddressDep, sha256: str, request: Request, actor: CurrentActor, services: ServicesDep
+    address: AddressDep,
+    sha256: str,
+    request: Request,
+    actor: CurrentActor,
+    services: ServicesDep,
+    pull_request: PullRequest = False,
 ) -> Response:
     """Uploads content by its SHA-256, so that commits in this repo may name it."""
     announced = request.headers.get("content-length", "")
     size = int(announced) if announced.isdigit() else None
     upload = await run_in_threadpool(
-        service.begin_upload, services, actor, address.kind, address.name, sha256=sha256, size=size
+        service.begin_upload,
+        services,
+        actor,
+        address.kind,
+        address.name,
+        sha256=sha256,
+        size=size,
+        proposes=pull_request,
     )
     blob = await service.receive(services, upload, _body(request))
     return JSONResponse(BlobOut.of(blob).model_dump(), 200 if upload.known else 201)
 
 
 @router.head(f"{REPO}/blobs/{{sha256}}", responses=responses(_REPO_ERRORS))
-def has_blob(address: AddressDep, sha256: str, actor: CurrentActor, read: Read) -> Response:
+def has_blob(
+    address: AddressDep, sha256: str, actor: CurrentActor, read: Read, pull_request: PullRequest = False
+) -> Response:
     """Whether the repo has this content already (200) or it is still to be uploaded (404)."""
-    repo = service.get_repo(read, actor, address.kind, address.name, Action.WRITE)
+    if pull_request:
+        repo = service.get_proposable(read, actor, address.kind, address.name)
+    else:
+        repo = service.get_repo(read, actor, address.kind, address.name, Action.WRITE)
     return Response(status_code=200 if is_sha256(sha256) and possessed(read, repo.id, [sha256]) else 404)
 
 

@@ -195,13 +195,22 @@ class _Folder:
 
     removed: set[str] = field(default_factory=set)
     files: dict[str, str] = field(default_factory=dict)
+    modes: dict[str, str] = field(default_factory=dict)
     folders: dict[str, _Folder] = field(default_factory=dict)
 
 
-def edit(load: TreeLoader, root: str, *, remove: Iterable[str], put: Mapping[str, str]) -> tuple[str, dict[str, bytes]]:
+def edit(
+    load: TreeLoader,
+    root: str,
+    *,
+    remove: Iterable[str],
+    put: Mapping[str, str],
+    modes: Mapping[str, str] | None = None,
+) -> tuple[str, dict[str, bytes]]:
     """Applies changes to a tree: removals first, then ``put`` (clean path to blob id). Empty folders vanish.
 
-    Returns the id of the new root and the payloads of the trees that are new, by id.
+    ``modes`` are git's modes by path, where they are known; a file keeps its own otherwise. Returns the id of the new
+    root and the payloads of the trees that are new, by id.
 
     Raises EntryNotFound when something to remove does not exist, PathConflict when a file would lie where a folder is,
     or two names differ only in case.
@@ -217,6 +226,8 @@ def edit(load: TreeLoader, root: str, *, remove: Iterable[str], put: Mapping[str
     for path, oid in put.items():
         folder, name = _descend(changes, path)
         folder.files[name] = oid
+        if modes and path in modes:
+            folder.modes[name] = modes[path]
     made: dict[str, bytes] = {}
     return _rewrite(load, root, changes, "", made), made
 
@@ -244,7 +255,7 @@ def _rewrite(load: TreeLoader, root: str, changes: _Folder, prefix: str, made: d
         below = after.get(name)
         if below is not None and below.is_directory:
             raise _conflict(prefix + name, "is a folder, so no file can take its name")
-        after[name] = Entry(below.mode if below else FILE_MODE, name, oid)
+        after[name] = Entry(changes.modes.get(name) or (below.mode if below else FILE_MODE), name, oid)
     _refuse_case_collisions(prefix, after, added=after.keys() - before.keys())
     if after == before:
         return root

@@ -17,6 +17,7 @@ from tholos.hub import repository
 from tholos.hub.errors import BlobTooLarge, DiskLow, RepoNotFound
 from tholos.hub.models import Repo, RepoBlob, StoredBlob
 from tholos.hub.names import RepoKind
+from tholos.hub.proposals import get_proposable, upload_limit
 from tholos.hub.repos import get_repo
 from tholos.kit.blobs import Blob, BlobWriter
 from tholos.kit.clock import utcnow
@@ -35,22 +36,32 @@ class Upload:
     repo: Repo
     sha256: str
     known: bool
+    max_bytes: int
 
 
 def begin_upload(
-    services: Services, actor: Actor, kind: RepoKind, name: str, *, sha256: str, size: int | None
+    services: Services,
+    actor: Actor,
+    kind: RepoKind,
+    name: str,
+    *,
+    sha256: str,
+    size: int | None,
+    proposes: bool = False,
 ) -> Upload:
     """Decides, before the first byte is read, whether an upload of ``size`` bytes (None: not announced) may proceed.
+
+    ``proposes``: for a pull request, which takes no right to write the repo.
 
     Raises RepoNotFound, Forbidden, InvalidInput (SHA-256), BlobTooLarge, DiskLow.
     """
     with services.database.read() as read:
-        repo = get_repo(read, actor, kind, name, Action.WRITE)
+        repo = get_proposable(read, actor, kind, name) if proposes else get_repo(read, actor, kind, name, Action.WRITE)
         if not is_sha256(sha256):
             raise InvalidInput("The address does not end in a SHA-256.", next="Give 64 lower-case hexadecimal digits.")
         known = sha256 in repository.possessed(read, repo.id, [sha256])
-    upload = Upload(repo, sha256, known and services.blobs.exists(sha256))
-    limit = services.settings.max_blob_bytes
+    limit = upload_limit(services, actor, repo)
+    upload = Upload(repo, sha256, known and services.blobs.exists(sha256), limit)
     if size is not None and size > limit:
         raise too_large(limit)
     if not upload.known:
@@ -74,7 +85,7 @@ async def receive(services: Services, upload: Upload, chunks: AsyncIterator[byte
             check_space(services, len(data))  # the size may not have been announced, and others write as well
             writer.write(data)
 
-        await pump(chunks, write, services.settings.max_blob_bytes, too_large)
+        await pump(chunks, write, upload.max_bytes, too_large)
         return await asyncio.to_thread(_finish, services, upload, writer)
 
 

@@ -49,6 +49,12 @@ def emit(write: WriteSession, topic: str, payload: dict[str, Any]) -> None:
     write.add(OutboxRow(id=new_id("evt"), topic=topic, payload=payload, created_at=utcnow()))
 
 
+def together(*several: Handlers) -> Handlers:
+    """The handlers of several rooms as one table; of one topic, in the order of the rooms."""
+    topics = dict.fromkeys(topic for handlers in several for topic in handlers)
+    return {topic: [handler for handlers in several for handler in handlers.get(topic, ())] for topic in topics}
+
+
 def dispatch(database: Database, handlers: Handlers) -> int:
     """Delivers every pending row, oldest first; returns how many were delivered.
 

@@ -137,6 +137,10 @@ class Settings(BaseSettings):
     disk_reserve_bytes: int = Field(
         256 * MIB, ge=0, description="Free disk space, in bytes, that uploads may not use up."
     )
+    max_proposed_bytes: PositiveInt = Field(
+        5 * GIB,
+        description="Largest file, in bytes, that a pull request may bring from someone who may not write the repo.",
+    )
     max_commit_bytes: PositiveInt = Field(
         64 * MIB, description="Largest body of a commit, in bytes; larger content is uploaded as blobs before it."
     )
@@ -161,6 +165,26 @@ class Settings(BaseSettings):
     max_push_objects: PositiveInt = Field(
         500_000, description="Most git objects (commits, folders, files) that one `git push` may send."
     )
+
+    # -- webhooks
+    webhook_allow_private_addresses: bool = Field(
+        False,
+        description="Whether webhooks may be sent to addresses that are not public, such as those of your own network. "
+        "Every user can then make this server send requests there.",
+    )
+    webhook_timeout_s: float = Field(
+        10.0, gt=0, le=120, description="Seconds that the receiver of a webhook has for its answer."
+    )
+    webhook_attempts: int = Field(
+        6, ge=1, le=20, description="How often a webhook is sent until its receiver takes it."
+    )
+    webhook_retry_delay_s: float = Field(
+        10.0,
+        ge=0,
+        le=3600,
+        description="Seconds before a webhook that was not taken is sent again; four times as many after each attempt.",
+    )
+    webhook_log_days: float = Field(30.0, gt=0, le=3650, description="Days for which deliveries of webhooks are kept.")
 
     @property
     def blobs_dir(self) -> Path:

@@ -35,7 +35,7 @@ class Signer:
     """Signs and verifies with one key: the setting's, or else the home folder's, made at first use."""
 
     def __init__(self, settings: Settings) -> None:
-        self._key = settings.secret_key.encode() or _home_key(settings.home / "secret-key")
+        self._key = signing_key(settings)
 
     def sign(self, purpose: str, claims: dict[str, Any], lifetime_s: float) -> str:
         """A text that carries ``claims`` (small JSON), URL-safe, good for ``lifetime_s`` seconds."""
@@ -60,6 +60,11 @@ class Signer:
 
     def _mac(self, body: bytes) -> bytes:
         return hmac.digest(self._key, body, hashlib.sha256)
+
+
+def signing_key(settings: Settings) -> bytes:
+    """The server's own key: the setting's, or else the home folder's, made at first use."""
+    return settings.secret_key.encode() or _home_key(settings.home / "secret-key")
 
 
 def _home_key(path: Path) -> bytes:

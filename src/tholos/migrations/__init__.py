@@ -13,7 +13,7 @@ from sqlalchemy import MetaData
 
 from tholos.kit.database import Base, Database
 
-_ROOMS_WITH_TABLES = ("accounts", "jobs", "hub", "data", "evaluation", "serving")
+_ROOMS_WITH_TABLES = ("accounts", "jobs", "hub", "community", "data", "evaluation", "serving")
 
 
 def migrate(database: Database) -> None:

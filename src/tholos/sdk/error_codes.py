@@ -19,6 +19,12 @@ class AccountNotFound(errors.NotFound):
     default_code = "account_not_found"
 
 
+class AddressRefused(errors.Unprocessable):
+    """The address is none that this server sends to."""
+
+    default_code = "address_refused"
+
+
 class AlgorithmUnknown(errors.InvalidInput):
     """The catalogue has no algorithm of this name."""
 
@@ -151,6 +157,18 @@ class ColumnWrongType(errors.Unprocessable):
     default_code = "column_wrong_type"
 
 
+class CommentHidden(errors.Conflict):
+    """The comment was hidden, which is for ever."""
+
+    default_code = "comment_hidden"
+
+
+class CommentNotFound(errors.NotFound):
+    """The discussion has no such comment."""
+
+    default_code = "comment_not_found"
+
+
 class CommitRace(errors.Conflict):
     """The branch has moved since the commit's parent."""
 
@@ -199,6 +217,12 @@ class DeadlineExceeded(errors.Unavailable):
     default_code = "deadline_exceeded"
 
 
+class DeliveryNotFound(errors.NotFound):
+    """The webhook has no such delivery."""
+
+    default_code = "delivery_not_found"
+
+
 class DeploymentFailed(errors.Unavailable):
     """The deployment's model cannot be loaded."""
 
@@ -233,6 +257,24 @@ class DeviceLoginNotFound(errors.NotFound):
     """No device waits with this code."""
 
     default_code = "device_login_not_found"
+
+
+class DiscussionClosed(errors.Conflict):
+    """The discussion or pull request is closed."""
+
+    default_code = "discussion_closed"
+
+
+class DiscussionFull(errors.Conflict):
+    """The discussion has as many entries as it can have."""
+
+    default_code = "discussion_full"
+
+
+class DiscussionNotFound(errors.NotFound):
+    """The repo has no discussion or pull request with that number."""
+
+    default_code = "discussion_not_found"
 
 
 class DiskFull(errors.InsufficientStorage):
@@ -385,6 +427,12 @@ class InvalidAttributes(errors.Unprocessable):
     default_code = "invalid_attributes"
 
 
+class InvalidComment(errors.InvalidInput):
+    """The comment cannot be used."""
+
+    default_code = "invalid_comment"
+
+
 class InvalidCommit(errors.InvalidInput):
     """The commit is not well-formed."""
 
@@ -445,10 +493,22 @@ class InvalidSubject(errors.InvalidInput):
     default_code = "invalid_subject"
 
 
+class InvalidTitle(errors.InvalidInput):
+    """The title cannot be used."""
+
+    default_code = "invalid_title"
+
+
 class InvalidToken(errors.NotAuthenticated):
     """The token is not valid."""
 
     default_code = "invalid_token"
+
+
+class InvalidWebhook(errors.InvalidInput):
+    """The webhook cannot be used."""
+
+    default_code = "invalid_webhook"
 
 
 class InvalidXetHash(errors.InvalidInput):
@@ -577,6 +637,12 @@ class MemberNotFound(errors.NotFound):
     default_code = "member_not_found"
 
 
+class MergeConflict(errors.Conflict):
+    """Both sides of the merge have changed the same files."""
+
+    default_code = "merge_conflict"
+
+
 class MissingScope(errors.Forbidden):
     """The token lacks the scope for this action."""
 
@@ -673,6 +739,12 @@ class NotAModel(errors.Unprocessable):
     default_code = "not_a_model"
 
 
+class NotAPullRequest(errors.InvalidInput):
+    """The number belongs to a discussion, not to a pull request."""
+
+    default_code = "not_a_pull_request"
+
+
 class NotComparable(errors.Unprocessable):
     """The two models predict different things."""
 
@@ -713,6 +785,12 @@ class NothingToEvaluate(errors.Unprocessable):
     """No row of the data has a value in the column that the model predicts."""
 
     default_code = "nothing_to_evaluate"
+
+
+class NothingToMerge(errors.Conflict):
+    """The branch has everything that is proposed already."""
+
+    default_code = "nothing_to_merge"
 
 
 class NothingToRollBackTo(errors.Conflict):
@@ -895,6 +973,12 @@ class SearchNothingFinished(errors.Unprocessable):
     default_code = "search_nothing_finished"
 
 
+class SecretUnreadable(errors.Unprocessable):
+    """The secret was kept under another THOLOS_SECRET_KEY."""
+
+    default_code = "secret_unreadable"
+
+
 class ShardTooLarge(errors.PayloadTooLarge):
     """The shard is larger than the protocol allows."""
 
@@ -923,6 +1007,12 @@ class SplitOutOfDate(errors.Conflict):
     """The data has changed since it was split."""
 
     default_code = "split_out_of_date"
+
+
+class StatusUnchanged(errors.Conflict):
+    """The discussion has that status already, or can never have it again."""
+
+    default_code = "status_unchanged"
 
 
 class TargetContinuous(errors.Unprocessable):
@@ -1015,6 +1105,12 @@ class TooManyPaths(errors.PayloadTooLarge):
     default_code = "too_many_paths"
 
 
+class TooManyWebhooks(errors.Conflict):
+    """You have as many webhooks as one account may have."""
+
+    default_code = "too_many_webhooks"
+
+
 class TrainingFailed(errors.Unprocessable):
     """The algorithm could not be fitted to this data."""
 
@@ -1051,6 +1147,12 @@ class UploadIncomplete(errors.InvalidInput):
     default_code = "upload_incomplete"
 
 
+class WebhookNotFound(errors.NotFound):
+    """You have no such webhook."""
+
+    default_code = "webhook_not_found"
+
+
 class XetFileNotFound(errors.NotFound):
     """There is no such file in the Xet store, or you may not see it."""
 
@@ -1078,6 +1180,7 @@ class XorbVanished(errors.Unavailable):
 BY_CODE: Mapping[str, type[errors.TholosError]] = {
     "account_disabled": AccountDisabled,
     "account_not_found": AccountNotFound,
+    "address_refused": AddressRefused,
     "algorithm_unknown": AlgorithmUnknown,
     "algorithm_wrong_task": AlgorithmWrongTask,
     "ambiguous_revision": AmbiguousRevision,
@@ -1100,6 +1203,8 @@ BY_CODE: Mapping[str, type[errors.TholosError]] = {
     "collaborator_not_found": CollaboratorNotFound,
     "column_not_found": ColumnNotFound,
     "column_wrong_type": ColumnWrongType,
+    "comment_hidden": CommentHidden,
+    "comment_not_found": CommentNotFound,
     "commit_race": CommitRace,
     "commit_too_large": CommitTooLarge,
     "content_type_wrong": ContentTypeWrong,
@@ -1108,12 +1213,16 @@ BY_CODE: Mapping[str, type[errors.TholosError]] = {
     "data_too_large": DataTooLarge,
     "dataset_not_empty": DatasetNotEmpty,
     "deadline_exceeded": DeadlineExceeded,
+    "delivery_not_found": DeliveryNotFound,
     "deployment_failed": DeploymentFailed,
     "deployment_name_invalid": DeploymentNameInvalid,
     "deployment_not_found": DeploymentNotFound,
     "deployment_starting": DeploymentStarting,
     "deployment_stopped": DeploymentStopped,
     "device_login_not_found": DeviceLoginNotFound,
+    "discussion_closed": DiscussionClosed,
+    "discussion_full": DiscussionFull,
+    "discussion_not_found": DiscussionNotFound,
     "disk_full": DiskFull,
     "disk_low": DiskLow,
     "dumb_protocol": DumbProtocol,
@@ -1139,6 +1248,7 @@ BY_CODE: Mapping[str, type[errors.TholosError]] = {
     "input_wrong_width": InputWrongWidth,
     "internal_error": InternalError,
     "invalid_attributes": InvalidAttributes,
+    "invalid_comment": InvalidComment,
     "invalid_commit": InvalidCommit,
     "invalid_limit": InvalidLimit,
     "invalid_name": InvalidName,
@@ -1149,7 +1259,9 @@ BY_CODE: Mapping[str, type[errors.TholosError]] = {
     "invalid_shard": InvalidShard,
     "invalid_signature": InvalidSignature,
     "invalid_subject": InvalidSubject,
+    "invalid_title": InvalidTitle,
     "invalid_token": InvalidToken,
+    "invalid_webhook": InvalidWebhook,
     "invalid_xet_hash": InvalidXetHash,
     "invalid_xet_token": InvalidXetToken,
     "invalid_xorb": InvalidXorb,
@@ -1171,6 +1283,7 @@ BY_CODE: Mapping[str, type[errors.TholosError]] = {
     "last_administrator": LastAdministrator,
     "last_organization_admin": LastOrganizationAdmin,
     "member_not_found": MemberNotFound,
+    "merge_conflict": MergeConflict,
     "missing_scope": MissingScope,
     "mixed_columns": MixedColumns,
     "mixed_formats": MixedFormats,
@@ -1187,6 +1300,7 @@ BY_CODE: Mapping[str, type[errors.TholosError]] = {
     "no_rows": NoRows,
     "no_training_data": NoTrainingData,
     "not_a_model": NotAModel,
+    "not_a_pull_request": NotAPullRequest,
     "not_comparable": NotComparable,
     "not_compilable": NotCompilable,
     "not_data": NotData,
@@ -1194,6 +1308,7 @@ BY_CODE: Mapping[str, type[errors.TholosError]] = {
     "not_offered": NotOffered,
     "nothing_to_compile": NothingToCompile,
     "nothing_to_evaluate": NothingToEvaluate,
+    "nothing_to_merge": NothingToMerge,
     "nothing_to_roll_back_to": NothingToRollBackTo,
     "object_collision": ObjectCollision,
     "object_missing": ObjectMissing,
@@ -1224,11 +1339,13 @@ BY_CODE: Mapping[str, type[errors.TholosError]] = {
     "rows_too_few": RowsTooFew,
     "samples_not_installed": SamplesNotInstalled,
     "search_nothing_finished": SearchNothingFinished,
+    "secret_unreadable": SecretUnreadable,
     "shard_too_large": ShardTooLarge,
     "signature_broken": SignatureBroken,
     "source_not_found": SourceNotFound,
     "split_not_found": SplitNotFound,
     "split_out_of_date": SplitOutOfDate,
+    "status_unchanged": StatusUnchanged,
     "target_continuous": TargetContinuous,
     "target_is_feature": TargetIsFeature,
     "target_missing": TargetMissing,
@@ -1244,12 +1361,14 @@ BY_CODE: Mapping[str, type[errors.TholosError]] = {
     "too_many_memberships": TooManyMemberships,
     "too_many_operations": TooManyOperations,
     "too_many_paths": TooManyPaths,
+    "too_many_webhooks": TooManyWebhooks,
     "training_failed": TrainingFailed,
     "unreadable": Unreadable,
     "unsafe_socket_folder": UnsafeSocketFolder,
     "unsupported_file": UnsupportedFile,
     "unsupported_type": UnsupportedType,
     "upload_incomplete": UploadIncomplete,
+    "webhook_not_found": WebhookNotFound,
     "xet_file_not_found": XetFileNotFound,
     "xorb_not_found": XorbNotFound,
     "xorb_too_large": XorbTooLarge,

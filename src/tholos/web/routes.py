@@ -6,6 +6,7 @@ from fastapi import FastAPI
 from starlette.staticfiles import StaticFiles
 
 from tholos.web import (
+    community,
     datasets,
     deployments,
     home,
@@ -17,11 +18,12 @@ from tholos.web import (
     session,
     sharing,
     tokens,
+    webhooks,
 )
 from tholos.web.rendering import STATIC
 
-_DATASETS = (datasets.router, sharing.datasets, repos.datasets)
-_MODELS = (measurements.router, deployments.models, sharing.models, repos.models)
+_DATASETS = (datasets.router, sharing.datasets, community.datasets, repos.datasets)
+_MODELS = (measurements.router, deployments.models, sharing.models, community.models, repos.models)
 
 
 def install(app: FastAPI) -> None:
@@ -30,6 +32,15 @@ def install(app: FastAPI) -> None:
     Models' addresses begin at the root (``/namespace/name``) and come last: they would match the others.
     """
     app.mount("/static", StaticFiles(directory=STATIC))
-    first = (session.router, tokens.router, reference.router, home.router, jobs.router, deployments.router, repos.lists)
+    first = (
+        session.router,
+        tokens.router,
+        reference.router,
+        home.router,
+        jobs.router,
+        deployments.router,
+        webhooks.router,
+        repos.lists,
+    )
     for router in (*first, namespaces.router, *_DATASETS, *_MODELS, namespaces.pages):
         app.include_router(router)

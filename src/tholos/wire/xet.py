@@ -21,6 +21,7 @@ from tholos.accounts.dependencies import bearer_token
 from tholos.hub.downloads import BlobResponse, ByteRange, requested_range
 from tholos.hub.errors import UploadIncomplete
 from tholos.hub.models import Repo
+from tholos.hub.proposals import require_proposer
 from tholos.hub.xet import access, service
 from tholos.hub.xet.access import Grant, Link
 from tholos.hub.xet.hashing import from_hex
@@ -49,16 +50,26 @@ class InvalidXetToken(NotAuthenticated):
 
 
 def token_answer(
-    services: Services, actor: Actor, repo: Repo, rev: str, kind: Literal["read", "write"], base_url: str
+    services: Services,
+    actor: Actor,
+    repo: Repo,
+    rev: str,
+    kind: Literal["read", "write"],
+    base_url: str,
+    *,
+    proposes: bool = False,
 ) -> Response:
     """The answer to `…/xet-{kind}-token/{rev}` for an actor who has just been signed in.
 
+    ``proposes``: a token that writes is for a pull request, which takes no right to write the repo.
     ``base_url`` is the address of this server as the client reaches it. Raises RepoNotFound, Forbidden, MissingScope.
     """
     writing = kind == "write"
-    authorize(actor, Action.WRITE if writing else Action.READ, repo)
+    authorize(actor, Action.WRITE if writing and not proposes else Action.READ, repo)
+    if proposes:
+        require_proposer(actor)
     signer = Signer(services.settings)
-    token = access.token(signer, Grant(repo.id, rev, may_write=writing, key_id=actor.key_id))
+    token = access.token(signer, Grant(repo.id, rev, may_write=writing, key_id=actor.key_id, proposes=proposes))
     address = f"{base_url.rstrip('/')}{_PREFIX}/{GENERATION}"
     expires = access.expiration()
     headers = {

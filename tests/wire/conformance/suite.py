@@ -232,6 +232,54 @@ def paged_tree():
 
 
 @check
+def discussions():
+    repo = new_repo(private=False)
+    opened = stranger.create_discussion(repo, "A question", description="Is it *so*?")
+    assert (opened.num, opened.status, opened.is_pull_request) == (1, "open", False)
+    said = api.comment_discussion(repo, 1, "It is.")
+    assert api.edit_discussion_comment(repo, 1, said.id, "It was.").content == "It was."
+    assert api.hide_discussion_comment(repo, 1, said.id).hidden
+    assert stranger.rename_discussion(repo, 1, "The question").new_title == "The question"
+    assert api.change_discussion_status(repo, 1, "closed", comment="Done.").new_status == "closed"
+    raises(HfHubHTTPError, stranger.comment_discussion, repo, 1, "But …")
+    kinds = [event.type for event in api.get_discussion_details(repo, 1).events]
+    assert kinds == ["comment", "comment", "title-change", "comment", "status-change"], kinds
+    api.create_discussion(repo, "Another")
+    assert [one.num for one in api.get_repo_discussions(repo)] == [2, 1]
+
+
+@check
+def pull_requests():
+    repo = new_repo(private=False)
+    weights = os.urandom(200_000)
+    adds = [hf.CommitOperationAdd("w.bin", weights), hf.CommitOperationAdd("a.txt", b"a\n")]
+    done = stranger.create_commit(repo, adds, commit_message="Add w", create_pr=True)
+    assert (done.pr_num, done.pr_revision) == (1, "refs/pr/1")
+    stranger.upload_file(path_or_fileobj=b"b\n", path_in_repo="b.txt", repo_id=repo, revision="refs/pr/1")
+    upload = {"path_or_fileobj": b"x", "path_in_repo": "x.txt", "repo_id": repo}
+    assert raises(HfHubHTTPError, stranger.upload_file, **upload).response.status_code == 403
+    assert get(repo, "w.bin", revision="refs/pr/1") == weights
+    pull = api.get_discussion_details(repo, 1)
+    assert (pull.status, pull.target_branch, pull.conflicting_files) == ("draft", "refs/heads/main", [])
+    assert "+a\n" in pull.diff, pull.diff
+    refs = api.list_repo_refs(repo, include_pull_requests=True)
+    assert [ref.ref for ref in refs.pull_requests] == ["refs/pr/1"]
+    api.merge_pull_request(repo, 1)
+    assert api.get_discussion_details(repo, 1).merge_commit_oid == api.repo_info(repo).sha
+    assert get(repo, "w.bin") == weights
+    folder = SCRATCH / "proposed"
+    folder.mkdir()
+    (folder / "c.bin").write_bytes(os.urandom(100_000))
+    (folder / "c.txt").write_bytes(b"c")
+    opened = stranger.upload_folder(repo_id=repo, folder_path=folder, create_pr=True)
+    assert opened.pr_revision == "refs/pr/2", opened
+    assert {"c.bin", "c.txt"} <= set(api.list_repo_files(repo, revision="refs/pr/2"))
+    empty = api.create_pull_request(repo, "A draft")
+    assert (empty.status, empty.git_reference) == ("draft", "refs/pr/3")
+    raises(RevisionNotFoundError, stranger.upload_file, **upload, revision="refs/pr/9")
+
+
+@check
 def errors():
     repo = new_repo(private=True)
     assert isinstance(raises(RepositoryNotFoundError, api.repo_info, "nobody/nothing"), HfHubHTTPError)

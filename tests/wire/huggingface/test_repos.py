@@ -246,11 +246,10 @@ def test_a_card_is_looked_over(anyone: TestClient) -> None:
     "path",
     [
         "/api/collections/ada/x",
-        "/api/settings/webhooks",
+        "/api/settings/billing",
         "/api/spaces/ada/x/runtime",
         "/api/jobs/ada",
         "/api/buckets/ada/b",
-        "/api/models/ada/penguins/discussions",
         "/api/models/ada/penguins/lfs-files",
         "/api/datasets/ada/x/user-access-request/pending",
         "/api/papers/search",

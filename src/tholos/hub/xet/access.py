@@ -9,6 +9,7 @@ from typing import Any, Final
 from tholos.accounts.authorization import ANONYMOUS, Action, Actor
 from tholos.accounts.service import actor_of_key
 from tholos.hub.models import Repo
+from tholos.hub.proposals import require_proposer
 from tholos.hub.repos import get_repo_by_id
 from tholos.kit.database import ReadSession
 from tholos.kit.errors import Forbidden
@@ -21,12 +22,17 @@ _LINK: Final = "xet-link"
 
 @dataclass(frozen=True, slots=True)
 class Grant:
-    """One account's access to one repo: ``key_id`` None is nobody in particular, reading a public repo."""
+    """One account's access to one repo: ``key_id`` None is nobody in particular, reading a public repo.
+
+    ``proposes``: it writes for pull requests only, and the right to read the repo is enough. What it sends becomes the
+    repo's, but no ref moves by it.
+    """
 
     repo_id: str
     rev: str
     may_write: bool
     key_id: str | None
+    proposes: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,12 +82,16 @@ def authorized(read: ReadSession, grant: Grant, action: Action) -> tuple[Actor, 
             "This Xet token was given for reading.", next="Ask for a token at …/xet-write-token/<revision>."
         )
     actor = ANONYMOUS if grant.key_id is None else actor_of_key(read, grant.key_id)
+    if action is Action.WRITE and grant.proposes:
+        repo = get_repo_by_id(read, actor, grant.repo_id)
+        require_proposer(actor)
+        return actor, repo
     return actor, get_repo_by_id(read, actor, grant.repo_id, action)
 
 
 def _claims(grant: Grant) -> dict[str, Any]:
-    return {"r": grant.repo_id, "v": grant.rev, "w": grant.may_write, "k": grant.key_id}
+    return {"r": grant.repo_id, "v": grant.rev, "w": grant.may_write, "k": grant.key_id, "p": grant.proposes}
 
 
 def _grant(claims: dict[str, Any]) -> Grant:
-    return Grant(str(claims["r"]), str(claims["v"]), bool(claims["w"]), claims["k"])
+    return Grant(str(claims["r"]), str(claims["v"]), bool(claims["w"]), claims["k"], bool(claims.get("p")))

@@ -14,6 +14,7 @@ from itertools import islice
 
 from tholos.accounts.authorization import Action, Actor
 from tholos.hub.models import Repo
+from tholos.hub.proposals import upload_limit
 from tholos.hub.uploads import check_space, pump, record_upload
 from tholos.hub.xet import repository
 from tholos.hub.xet.access import Grant, authorized
@@ -96,9 +97,10 @@ def register_shard(services: Services, grant: Grant, body: bytes) -> list[Blob]:
     check_space(services, len(body))
     known = _known(services, repo, files)
     unproven = [file for file in files if known.get(file.sha256) != file.xet_hash]
-    check_effort(files, unproven, services.settings.max_blob_bytes)
+    limit = upload_limit(services, actor, repo)
+    check_effort(files, unproven, limit)
     with ThreadPoolExecutor(_FILES_AT_ONCE, "xet-shard") as pool:
-        accepted = list(pool.map(lambda file: _accept(services, file, known), files))
+        accepted = list(pool.map(lambda file: _accept(services, file, known, limit), files))
     _link(services, grant, accepted, sizes)
     return [item.blob for item in accepted]
 
@@ -147,8 +149,8 @@ def _known(services: Services, repo: Repo, files: Sequence[ShardFile]) -> Mappin
         return repository.own_xet_hashes(read, repo.id, [file.sha256 for file in files])
 
 
-def _accept(services: Services, file: ShardFile, known: Mapping[str, str]) -> _Accepted:
-    recipe = verified_recipe(services.blobs, file, services.settings.max_blob_bytes)
+def _accept(services: Services, file: ShardFile, known: Mapping[str, str], limit: int) -> _Accepted:
+    recipe = verified_recipe(services.blobs, file, limit)
     if known.get(file.sha256) != file.xet_hash:
         check_sha256(services.blobs, recipe, file.sha256)
     stored = services.blobs.put_recipe(file.sha256, recipe)

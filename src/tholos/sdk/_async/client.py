@@ -17,6 +17,7 @@ from tholos.sdk._async.models import AsyncModel
 from tholos.sdk._async.repos import AsyncRepos
 from tholos.sdk._async.sharing import AsyncOrganizations
 from tholos.sdk._async.transport import AsyncTransport
+from tholos.sdk._async.webhooks import AsyncWebhooks
 from tholos.sdk.credentials import find_server
 from tholos.sdk.references import Reference
 from tholos.sdk.results import Identity, JobRecord, Lineage
@@ -58,6 +59,7 @@ class AsyncClient:
         self.keys = AsyncKeys(self.transport)
         self.users = AsyncUsers(self.transport)
         self.organizations = AsyncOrganizations(self.transport)
+        self.webhooks = AsyncWebhooks(self.transport)
         self._own_name: str | None = None
 
     def __repr__(self) -> str:

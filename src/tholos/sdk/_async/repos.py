@@ -10,8 +10,10 @@ from urllib.parse import quote
 
 from tholos.sdk import errors
 from tholos.sdk._async.concurrency import in_thread
+from tholos.sdk._async.discussions import AsyncDiscussions
 from tholos.sdk._async.sharing import AsyncCollaborators
 from tholos.sdk._async.transfers import HashedFile, download, hash_files, upload
+from tholos.sdk.conversations import Discussion
 from tholos.sdk.local_files import files_below, selected
 from tholos.sdk.progress import OnTransfer, TransferCount
 from tholos.sdk.references import Kind, Reference, repo_path, segment
@@ -45,6 +47,16 @@ class AsyncRepoHandle:
 
     def __repr__(self) -> str:
         return f"{type(self).__name__}({str(Reference(self._name, self.revision))!r})"
+
+    @property
+    def discussions(self) -> AsyncDiscussions:
+        """What is said about the repo, pull requests included."""
+        return AsyncDiscussions(self)
+
+    @property
+    def transport(self) -> AsyncTransport:
+        """How the server is asked."""
+        return self._client.transport
 
     @property
     def _transport(self) -> AsyncTransport:
@@ -216,6 +228,55 @@ class AsyncRepoHandle:
         count = TransferCount(len(entries), sum(entry.size for entry in entries), progress)
         path = f"{await self._path()}/files/{resolved.id}"
         return await download(self._transport, path, entries, Path(folder), count)
+
+    async def propose(
+        self,
+        source: str | Path,
+        into: str = "",
+        *,
+        title: str = "",
+        text: str = "",
+        branch: str = "main",
+        number: int | None = None,
+        files: Iterable[str] | None = None,
+        progress: OnTransfer | None = None,
+    ) -> Discussion:
+        """Proposes a file or folder as a pull request for ``branch``; it takes no right to write the repo.
+
+        ``number`` adds to one that is open (yours, or of a repo that you may write) instead of opening another.
+        ``into`` and ``files`` are as for ``push``. Returns the pull request.
+        """
+        chosen = tuple(files) if files is not None else None
+        found = await in_thread(files_below, Path(source), into=into)
+        hashed = await hash_files([file for file in found if selected(file.path, chosen)])
+        named = title or f"Push {Path(source).name}"
+        if number is None:
+            number = (await self.discussions.open_pull(named, text, branch=branch)).number
+        await self._propose(hashed, number, named, progress)
+        return await self.discussions.get(number)
+
+    async def path(self) -> str:
+        """The URL path of the repo."""
+        return await self._path()
+
+    async def _propose(
+        self, hashed: Sequence[HashedFile], number: int, message: str, progress: OnTransfer | None
+    ) -> None:
+        count = TransferCount(len(hashed), sum(item.file.size for item in hashed), progress)
+        ref = f"refs/pr/{number}"
+        there = {entry.path: entry for entry in await self.files(revision=ref)}
+        changed = [item for item in hashed if not _same(there.get(item.file.path), item)]
+        known = {entry.sha256 for entry in there.values()}
+        inline = _inline(item for item in changed if item.sha256 not in known)
+        travelling = {item.sha256: item for item in changed if item.sha256 not in known and item not in inline}
+        await upload(self._transport, await self._path(), list(travelling.values()), count, "?pull_request=true")
+        if changed:
+            operations = [await _operation(item, inline=item in inline) for item in changed]
+            body = {"message": message, "operations": operations}
+            await self._transport.call("POST", f"{await self._path()}/discussions/{number}/commits", body=body)
+        for item in hashed:
+            if item.sha256 not in travelling:
+                count.finished(item.file.path, item.file.size)
 
     async def _push(
         self,

@@ -46,11 +46,13 @@ async def hash_files(files: Sequence[LocalFile]) -> list[HashedFile]:
     return await map_parallel(hashed, files, PARALLEL_FILES)
 
 
-async def upload(transport: AsyncTransport, repo_path: str, files: Sequence[HashedFile], count: TransferCount) -> None:
+async def upload(
+    transport: AsyncTransport, repo_path: str, files: Sequence[HashedFile], count: TransferCount, query: str = ""
+) -> None:
     """Sends every file's content as a blob of the repo; the server checks each hash before it keeps one."""
 
     async def send(hashed: HashedFile) -> None:
-        url = f"{repo_path}/blobs/{hashed.sha256}"
+        url = f"{repo_path}/blobs/{hashed.sha256}{query}"
         if hashed.file.size < _ASK_FIRST_BYTES or not await _has(transport, url):
             await transport.send(
                 "PUT",

@@ -18,6 +18,7 @@ from tholos.sdk._sync.models import Model
 from tholos.sdk._sync.repos import Repos
 from tholos.sdk._sync.sharing import Organizations
 from tholos.sdk._sync.transport import Transport
+from tholos.sdk._sync.webhooks import Webhooks
 from tholos.sdk.credentials import find_server
 from tholos.sdk.references import Reference
 from tholos.sdk.results import Identity, JobRecord, Lineage
@@ -59,6 +60,7 @@ class Client:
         self.keys = Keys(self.transport)
         self.users = Users(self.transport)
         self.organizations = Organizations(self.transport)
+        self.webhooks = Webhooks(self.transport)
         self._own_name: str | None = None
 
     def __repr__(self) -> str:

@@ -11,8 +11,10 @@ from urllib.parse import quote
 
 from tholos.sdk import errors
 from tholos.sdk._sync.concurrency import in_thread
+from tholos.sdk._sync.discussions import Discussions
 from tholos.sdk._sync.sharing import Collaborators
 from tholos.sdk._sync.transfers import HashedFile, download, hash_files, upload
+from tholos.sdk.conversations import Discussion
 from tholos.sdk.local_files import files_below, selected
 from tholos.sdk.progress import OnTransfer, TransferCount
 from tholos.sdk.references import Kind, Reference, repo_path, segment
@@ -46,6 +48,16 @@ class RepoHandle:
 
     def __repr__(self) -> str:
         return f"{type(self).__name__}({str(Reference(self._name, self.revision))!r})"
+
+    @property
+    def discussions(self) -> Discussions:
+        """What is said about the repo, pull requests included."""
+        return Discussions(self)
+
+    @property
+    def transport(self) -> Transport:
+        """How the server is asked."""
+        return self._client.transport
 
     @property
     def _transport(self) -> Transport:
@@ -215,6 +227,53 @@ class RepoHandle:
         count = TransferCount(len(entries), sum(entry.size for entry in entries), progress)
         path = f"{self._path()}/files/{resolved.id}"
         return download(self._transport, path, entries, Path(folder), count)
+
+    def propose(
+        self,
+        source: str | Path,
+        into: str = "",
+        *,
+        title: str = "",
+        text: str = "",
+        branch: str = "main",
+        number: int | None = None,
+        files: Iterable[str] | None = None,
+        progress: OnTransfer | None = None,
+    ) -> Discussion:
+        """Proposes a file or folder as a pull request for ``branch``; it takes no right to write the repo.
+
+        ``number`` adds to one that is open (yours, or of a repo that you may write) instead of opening another.
+        ``into`` and ``files`` are as for ``push``. Returns the pull request.
+        """
+        chosen = tuple(files) if files is not None else None
+        found = in_thread(files_below, Path(source), into=into)
+        hashed = hash_files([file for file in found if selected(file.path, chosen)])
+        named = title or f"Push {Path(source).name}"
+        if number is None:
+            number = (self.discussions.open_pull(named, text, branch=branch)).number
+        self._propose(hashed, number, named, progress)
+        return self.discussions.get(number)
+
+    def path(self) -> str:
+        """The URL path of the repo."""
+        return self._path()
+
+    def _propose(self, hashed: Sequence[HashedFile], number: int, message: str, progress: OnTransfer | None) -> None:
+        count = TransferCount(len(hashed), sum(item.file.size for item in hashed), progress)
+        ref = f"refs/pr/{number}"
+        there = {entry.path: entry for entry in self.files(revision=ref)}
+        changed = [item for item in hashed if not _same(there.get(item.file.path), item)]
+        known = {entry.sha256 for entry in there.values()}
+        inline = _inline(item for item in changed if item.sha256 not in known)
+        travelling = {item.sha256: item for item in changed if item.sha256 not in known and item not in inline}
+        upload(self._transport, self._path(), list(travelling.values()), count, "?pull_request=true")
+        if changed:
+            operations = [_operation(item, inline=item in inline) for item in changed]
+            body = {"message": message, "operations": operations}
+            self._transport.call("POST", f"{self._path()}/discussions/{number}/commits", body=body)
+        for item in hashed:
+            if item.sha256 not in travelling:
+                count.finished(item.file.path, item.file.size)
 
     def _push(
         self,

@@ -47,11 +47,13 @@ def hash_files(files: Sequence[LocalFile]) -> list[HashedFile]:
     return map_parallel(hashed, files, PARALLEL_FILES)
 
 
-def upload(transport: Transport, repo_path: str, files: Sequence[HashedFile], count: TransferCount) -> None:
+def upload(
+    transport: Transport, repo_path: str, files: Sequence[HashedFile], count: TransferCount, query: str = ""
+) -> None:
     """Sends every file's content as a blob of the repo; the server checks each hash before it keeps one."""
 
     def send(hashed: HashedFile) -> None:
-        url = f"{repo_path}/blobs/{hashed.sha256}"
+        url = f"{repo_path}/blobs/{hashed.sha256}{query}"
         if hashed.file.size < _ASK_FIRST_BYTES or not _has(transport, url):
             transport.send(
                 "PUT",

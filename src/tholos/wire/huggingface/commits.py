@@ -9,24 +9,22 @@ from typing import Any, Final
 from starlette.concurrency import run_in_threadpool
 from starlette.responses import Response
 
-from tholos.accounts.authorization import Action, Actor
+from tholos.accounts.authorization import Actor
+from tholos.community import service as community
 from tholos.hub import service as hub
-from tholos.hub.errors import RevisionNotFound
 from tholos.kit.errors import InvalidInput
 from tholos.wire.huggingface.addresses import Address, address, streamed
 from tholos.wire.huggingface.call import Call, answer, field
 from tholos.wire.huggingface.commit_body import CommitBody, lines
-from tholos.wire.huggingface.errors import NotOffered
 from tholos.wire.huggingface.repos import R
 from tholos.wire.huggingface.shapes import repo_address
+from tholos.wire.huggingface.targets import Target, committable, target_of
 
 _MAX_FILES: Final = 256  # what the clients send at once
-_HEADS: Final = "refs/heads/"
 
 
 def preupload(call: Call) -> Response:
     """Says of each file that is to be committed how to send it, or that it is there already."""
-    _refuse_pull_request(call)
     wanted = call.json()
     files = field(wanted, "files", list, [])
     if len(files) > _MAX_FILES:
@@ -34,11 +32,12 @@ def preupload(call: Call) -> Response:
     candidates = [_candidate(file) for file in files]
     actor = call.signed_in()
     with call.services.database.read() as read:
-        repo = hub.get_repo(read, actor, call.kind, call.repo_name, Action.WRITE)
+        target = target_of(call)
+        repo = committable(call, read, actor, target)
         advice = hub.advise(
             read,
             call.services.blobs,
-            hub.revision_of(read, repo, call.rev),
+            hub.revision_of(read, repo, target.rev),
             candidates,
             ignore_rules=field(wanted, "gitIgnore", str, ""),
             lfs_threshold_bytes=call.services.settings.lfs_threshold_bytes,
@@ -48,53 +47,70 @@ def preupload(call: Call) -> Response:
 
 async def commit(call: Call) -> Response:
     """Lands a commit: all of it, or nothing."""
-    _refuse_pull_request(call)
+    target = target_of(call)
     settings = call.services.settings
     actor = call.signed_in()
-    await run_in_threadpool(_writable, call, actor)  # before a stranger sends megabytes
+    await run_in_threadpool(_committable, call, actor, target)  # before a stranger sends megabytes
     body = CommitBody(call.services.blobs, settings.max_commit_operations)
     async for some in lines(
         call.request.stream(), max_line=settings.max_commit_bytes, max_bytes=settings.max_commit_stream_bytes
     ):
         await run_in_threadpool(body.feed, some)
-    return await run_in_threadpool(_land, call, actor, body)
+    return await run_in_threadpool(_land, call, actor, target, body)
 
 
-def _writable(call: Call, actor: Actor) -> hub.Repo:
+def _committable(call: Call, actor: Actor, target: Target) -> hub.Repo:
     with call.services.database.read() as read:
-        return hub.get_repo(read, actor, call.kind, call.repo_name, Action.WRITE)
+        return committable(call, read, actor, target)
 
 
-def _land(call: Call, actor: Actor, body: CommitBody) -> Response:
+def _land(call: Call, actor: Actor, target: Target, body: CommitBody) -> Response:
     services = call.services
     with services.database.read() as read:
-        repo = hub.get_repo(read, actor, call.kind, call.repo_name, Action.WRITE)
+        repo = committable(call, read, actor, target)
         parent = hub.revision_of(read, repo, body.parent).commit_id if body.parent else None
         sizes = hub.possessed_sizes(services, read, repo, [file.sha256 for file in body.lfs_files])
     copies = [
         hub.AddBlob(file.path, file.sha256, sizes.get(file.sha256, 0) if file.size is None else file.size)
         for file in body.lfs_files
     ]
-    revision = hub.commit(
-        services.database,
-        services.blobs,
-        actor,
-        repo,
-        [*body.operations, *copies],
-        body.message,
-        branch=call.rev.removeprefix(_HEADS),
-        parent=parent,
-        limits=hub.CommitLimits(services.settings.lfs_threshold_bytes, services.settings.max_commit_operations),
-    )
+    operations = [*body.operations, *copies]
+    limits = hub.CommitLimits(services.settings.lfs_threshold_bytes, services.settings.max_commit_operations)
+    more = {}
+    if target.opens:
+        opened = community.propose(
+            services,
+            actor,
+            call.kind,
+            call.repo_name,
+            operations,
+            body.message,
+            branch=target.branch,
+            parent=parent,
+            limits=limits,
+        )
+        revision = opened.revision
+        more["pullRequestUrl"] = f"{repo_address(call.base, repo)}/discussions/{opened.view.discussion.number}"
+    elif target.pull is not None:
+        at = community.At(call.kind, call.repo_name, target.pull)
+        _, revision = community.commit_to_pull(
+            services, actor, at, operations, body.message, parent=parent, limits=limits
+        )
+    else:
+        revision = hub.commit(
+            services.database,
+            services.blobs,
+            actor,
+            repo,
+            operations,
+            body.message,
+            branch=target.branch,
+            parent=parent,
+            limits=limits,
+        )
     address = f"{repo_address(call.base, repo)}/commit/{revision.commit_id}"
-    return answer({"success": True, "commitOid": revision.commit_id, "commitUrl": address, "hookOutput": ""})
-
-
-def _refuse_pull_request(call: Call) -> None:
-    if call.text("create_pr") and call.flag("create_pr"):
-        raise NotOffered("This server has no pull requests yet.", next="Commit to a branch instead.")
-    if call.rev.startswith("refs/pr/"):
-        raise RevisionNotFound(f'There is no pull request "{call.rev[:100]}".', next="Commit to a branch instead.")
+    done = {"success": True, "commitOid": revision.commit_id, "commitUrl": address, "hookOutput": ""}
+    return answer(done | more)
 
 
 def _candidate(file: Any) -> hub.Candidate:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
+from dataclasses import dataclass
 from typing import Any, Final, Literal
 
 import orjson
@@ -43,9 +44,10 @@ def batch(call: Call) -> Response:
     if wanted.get("hash_algo", "sha256") != "sha256":
         raise InvalidInput("Objects are named by their SHA-256 only.", next="Leave hash_algo out.")
     oids = [item.get("oid") for item in objects if isinstance(item, dict)]
-    repo, sizes = _known(call, operation, [oid for oid in oids if isinstance(oid, str) and hub.is_sha256(oid)])
+    known = [oid for oid in oids if isinstance(oid, str) and hub.is_sha256(oid)]
+    found = _known(call, operation, known, proposes=operation == "upload" and _proposes(wanted))
     signer = Signer(call.services.settings)
-    shapes = [_object(call, signer, operation, repo, sizes, item) for item in objects]
+    shapes = [_object(call, signer, operation, found, item) for item in objects]
     return _answer({"transfer": "basic", "objects": shapes, "hash_algo": "sha256"})
 
 
@@ -77,23 +79,41 @@ def locks(_call: Call) -> Response:
     raise NotOffered("This server has no file locks.", next="Run `git config lfs.locksverify false`.")
 
 
-def _known(call: Call, operation: Operation, oids: list[str]) -> tuple[hub.Repo, dict[str, int]]:
-    """The repo, and the sizes of those of the objects that it has."""
+@dataclass(frozen=True, slots=True)
+class _Known:
+    """The repo, the sizes of those of the objects that it has, and whether more of them may be proposed only."""
+
+    repo: hub.Repo
+    sizes: dict[str, int]
+    proposes: bool
+    max_bytes: int
+
+
+def _proposes(wanted: dict[str, Any]) -> bool:
+    """Whether a batch may be meant for a pull request: clients name no ref where they are about to open one."""
+    ref = field(wanted, "ref", dict)
+    return ref is None or hub.proposal_number(field(ref, "name", str, "")) is not None
+
+
+def _known(call: Call, operation: Operation, oids: list[str], *, proposes: bool) -> _Known:
     actor = call.signed_in() if operation == "upload" else call.actor
-    action = Action.WRITE if operation == "upload" else Action.READ
     with call.services.database.read() as read:
         try:
-            repo = hub.get_repo(read, actor, call.kind, call.repo_name, action)
+            if operation == "download":
+                repo = hub.get_repo(read, actor, call.kind, call.repo_name)
+            elif proposes:
+                repo = hub.get_proposable(read, actor, call.kind, call.repo_name)
+            else:
+                repo = hub.get_repo(read, actor, call.kind, call.repo_name, Action.WRITE)
         except RepoNotFound as error:
             if actor.is_anonymous:  # git asks for a password only after a 401, whether or not there is such a repo
                 raise NotAuthenticated(error.message, next="Sign in with a token as the password.") from error
             raise
-        return repo, hub.possessed_sizes(call.services, read, repo, oids)
+        sizes = hub.possessed_sizes(call.services, read, repo, oids)
+    return _Known(repo, sizes, proposes, hub.upload_limit(call.services, actor, repo))
 
 
-def _object(
-    call: Call, signer: Signer, operation: Operation, repo: hub.Repo, sizes: dict[str, int], item: Any
-) -> dict[str, Any]:
+def _object(call: Call, signer: Signer, operation: Operation, found: _Known, item: Any) -> dict[str, Any]:
     oid, size = (item.get("oid"), item.get("size")) if isinstance(item, dict) else (None, None)
     # What is sent back is not deeper than JSON can be written.
     shape: dict[str, Any] = {
@@ -102,15 +122,15 @@ def _object(
     }
     if not isinstance(oid, str) or not hub.is_sha256(oid) or not isinstance(size, int) or size < 0:
         return shape | {"error": {"code": 422, "message": "An object has a SHA-256 as its oid, and a size in bytes."}}
-    limit = call.services.settings.max_blob_bytes
+    limit = found.max_bytes
     if operation == "upload" and size > limit:
         return shape | {"error": {"code": 413, "message": f"The file is larger than {limit:,} bytes."}}
-    if operation == "download" and oid not in sizes:
+    if operation == "download" and oid not in found.sizes:
         return shape | {"error": {"code": 404, "message": "The repo has no such object."}}
     shape["authenticated"] = True
-    if operation == "upload" and sizes.get(oid) == size:
+    if operation == "upload" and found.sizes.get(oid) == size:
         return shape
-    claims = {"repo": repo.id, "oid": oid, "key": call.actor.key_id}
+    claims = {"repo": found.repo.id, "oid": oid, "key": call.actor.key_id, "proposes": found.proposes}
     store = f"{call.base}{call.path.removesuffix('/batch')}"
     grant = signer.sign(_UPLOAD if operation == "upload" else _DOWNLOAD, claims, _LIFETIME_S)
     shape["actions"] = {operation: {"href": f"{store}/{oid}?grant={grant}", "expires_in": _LIFETIME_S}}
@@ -123,8 +143,9 @@ def _begin(call: Call, oid: str) -> hub.Upload:
     size = int(announced) if announced.isdigit() else None
     with call.services.database.read() as read:
         actor: Actor = accounts.actor_of_key(read, str(grant["key"]))
-        repo = hub.get_repo_by_id(read, actor, str(grant["repo"]), Action.WRITE)
-    return hub.begin_upload(call.services, actor, repo.kind, repo.full_name, sha256=oid, size=size)
+        repo = hub.get_repo_by_id(read, actor, str(grant["repo"]))
+    proposes = bool(grant.get("proposes"))
+    return hub.begin_upload(call.services, actor, repo.kind, repo.full_name, sha256=oid, size=size, proposes=proposes)
 
 
 def _grant(call: Call, purpose: str, oid: str) -> dict[str, Any]:

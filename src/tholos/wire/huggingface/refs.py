@@ -18,13 +18,18 @@ _PAGE: Final = 100
 
 
 def list_refs(call: Call) -> Response:
-    """Branches and tags."""
+    """Branches and tags, and the pull requests that are asked for."""
     with call.services.database.read() as read:
         found = hub.list_refs(read, call.actor, call.kind, call.repo_name)
+        wanted = call.flag("include_prs")
+        pulls = hub.list_proposals(read, call.actor, call.kind, call.repo_name) if wanted else []
     shape: dict[str, list[Any]] = {"branches": [], "converts": [], "tags": [], "pullRequests": []}
     for ref in found:
         group, prefix = ("branches", "refs/heads/") if ref.kind == "branch" else ("tags", "refs/tags/")
         shape[group].append({"name": ref.name, "ref": prefix + ref.name, "targetCommit": ref.commit_id})
+    shape["pullRequests"] = [
+        {"name": str(number), "ref": hub.proposal_ref(number), "targetCommit": commit_id} for number, commit_id in pulls
+    ]
     return answer(shape)
 
 

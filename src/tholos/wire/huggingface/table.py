@@ -8,6 +8,7 @@ from tholos.wire.huggingface import (
     accounts,
     cards,
     commits,
+    discussions,
     files,
     lfs,
     likes,
@@ -15,6 +16,7 @@ from tholos.wire.huggingface import (
     refs,
     repos,
     unsupported,
+    webhooks,
     xet_tokens,
 )
 from tholos.wire.huggingface.addresses import Address
@@ -30,6 +32,8 @@ ADDRESSES: Final[tuple[Address, ...]] = (
     *lfs.ADDRESSES,
     *likes.ADDRESSES,
     *oauth.ADDRESSES,
+    *discussions.ADDRESSES,
+    *webhooks.ADDRESSES,
     *xet_tokens.ADDRESSES,
     *unsupported.ADDRESSES,
 )

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from typing import Final, Literal
+from typing import Final
 
 from starlette.responses import Response
 
-from tholos.accounts.authorization import Action
 from tholos.hub import service as hub
 from tholos.hub.xet.repository import own_xet_hashes
 from tholos.kit.database import ReadSession
@@ -14,16 +13,22 @@ from tholos.wire import xet
 from tholos.wire.huggingface.addresses import Address, address
 from tholos.wire.huggingface.call import Call
 from tholos.wire.huggingface.repos import R
+from tholos.wire.huggingface.targets import committable, target_of
 
 
 def read_token(call: Call) -> Response:
     """A token that fetches from the store."""
-    return _token(call, "read", Action.READ)
+    with call.services.database.read() as read:
+        repo = hub.get_repo(read, call.actor, call.kind, call.repo_name)
+    return xet.token_answer(call.services, call.actor, repo, call.rev, "read", call.base)
 
 
 def write_token(call: Call) -> Response:
-    """A token that sends to the store."""
-    return _token(call, "write", Action.WRITE)
+    """A token that sends to the store: for a branch, or for a pull request."""
+    target = target_of(call)
+    with call.services.database.read() as read:
+        repo = committable(call, read, call.actor, target)
+    return xet.token_answer(call.services, call.actor, repo, call.rev, "write", call.base, proposes=target.proposes)
 
 
 def advertised(call: Call, read: ReadSession, repo_id: str, found: hub.TreeEntry) -> str | None:
@@ -41,12 +46,6 @@ def offer(call: Call, xet_hash: str, commit_id: str) -> dict[str, str]:
     return xet.advertisement(
         xet_hash, f"{call.base}/api/{call.kind.plural}/{call.repo_name}/xet-read-token/{commit_id}"
     )
-
-
-def _token(call: Call, kind: Literal["read", "write"], action: Action) -> Response:
-    with call.services.database.read() as read:
-        repo = hub.get_repo(read, call.actor, call.kind, call.repo_name, action)
-    return xet.token_answer(call.services, call.actor, repo, call.rev, kind, call.base)
 
 
 ADDRESSES: Final[tuple[Address, ...]] = (
