@@ -19,6 +19,7 @@ from tholos.gateway.gateway import Gateway
 from tholos.gateway.openapi import PATHS
 from tholos.gateway.routes import routes as gateway_routes
 from tholos.hub import endpoints as hub
+from tholos.hub.popularity import writing_downloads
 from tholos.jobs import endpoints as jobs
 from tholos.kit.http import BodyLimit, RequestIdentity, install_errors
 from tholos.kit.services import Services
@@ -41,7 +42,7 @@ def create_app(services: Services) -> FastAPI:
 
     @asynccontextmanager
     async def lifespan(_app: FastAPI) -> AsyncIterator[None]:
-        async with gateway.running():
+        async with gateway.running(), writing_downloads(services.database, services.downloads):
             yield
 
     app = FastAPI(

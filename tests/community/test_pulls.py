@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 import hashlib
+import json
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import pytest
 from fastapi.testclient import TestClient
 
+from tholos.accounts import service as accounts
 from tholos.accounts.authorization import Actor
 from tholos.community import service as community
 from tholos.community.errors import DiscussionClosed
 from tholos.hub import service as hub
-from tholos.hub.errors import MergeConflict, NothingToMerge
+from tholos.hub.errors import MergeConflict, NothingToMerge, PointerToNothing
 from tholos.hub.models import Repo
 from tholos.hub.names import RepoKind
 from tholos.kit.services import Services
@@ -250,3 +252,33 @@ def test_a_failed_proposal_leaves_nothing(services: Services, as_bob: TestClient
     assert (refused.status_code, refused.headers["x-error-code"]) == (404, "EntryNotFound")
     assert as_bob.get(f"{REST}/discussions").json()["total"] == 0
     assert as_bob.get("/api/models/ada/penguins/refs?include_prs=1").json()["pullRequests"] == []
+
+
+def test_what_another_repo_holds_is_not_to_be_had_by_its_name(
+    services: Services, ada: Actor, as_bob: TestClient, repo: Repo
+) -> None:
+    secret = b"\0secret weights" * 1000
+    private = hub.create_repo(services.database, services.blobs, ada, RepoKind.MODEL, "ada/secret")
+    hub.commit(services.database, services.blobs, ada, private, [hub.AddBytes("w.bin", secret)], "Secret")
+    digest = hashlib.sha256(secret).hexdigest()
+    value = {"path": "w.bin", "algo": "sha256", "oid": digest, "size": len(secret)}
+    lines = [
+        {"key": "header", "value": {"summary": "x", "description": ""}},
+        {"key": "lfsFile", "value": value},
+    ]
+    body = "\n".join(json.dumps(line) for line in lines)
+    for target in ("main?create_pr=1", "None?create_pr=1"):
+        refused = as_bob.post(f"/api/models/ada/penguins/commit/{target}", content=body)
+        assert (refused.status_code, refused.headers["x-error-code"]) == (400, "BlobNotUploaded")
+    lfs = {"operation": "upload", "objects": [{"oid": digest, "size": len(secret)}]}
+    asked = as_bob.post("/ada/penguins.git/info/lfs/objects/batch", json=lfs).json()["objects"][0]
+    assert "upload" in asked["actions"], "it is asked for as if it were nowhere"
+    pointer = f"version https://git-lfs.github.com/spec/v1\noid sha256:{digest}\nsize {len(secret)}\n".encode()
+    with pytest.raises(PointerToNothing):
+        bob = accounts_actor(services, as_bob)
+        proposes(services, bob, hub.AddBytes("w.bin", pointer))
+
+
+def accounts_actor(services: Services, client: TestClient) -> Actor:
+    with services.database.read() as read:
+        return accounts.authenticate(read, client.headers["authorization"].removeprefix("Bearer "))

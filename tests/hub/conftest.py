@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -20,6 +22,10 @@ from tholos.hub.models import Repo, Revision
 from tholos.hub.names import RepoKind
 from tholos.kit.logs import configure_logs
 from tholos.kit.services import Services
+
+sys.path.insert(0, str(Path(__file__).parent))
+
+from roles_world import World, make_world
 
 Commit = Callable[..., Revision]
 
@@ -88,6 +94,12 @@ def as_ada(anyone: TestClient, ada_token: str) -> TestClient:
 @pytest.fixture
 def as_bob(anyone: TestClient, bob_token: str) -> TestClient:
     return _signed_in(anyone, bob_token)
+
+
+@pytest.fixture
+def world(services: Services, app: FastAPI, admin_token: str, ada_token: str) -> World:
+    """Everybody with a role in ada/penguins or in acme/model."""
+    return make_world(services, app, admin_token, ada_token)
 
 
 @pytest.fixture

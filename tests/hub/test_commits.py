@@ -344,7 +344,7 @@ def test_a_commit_is_audited_and_announced_in_its_transaction(services: Services
         rows = [row for row in read.query(OutboxRow) if row.topic == "repo.committed"]
         audited = [row for row in read.query(AuditEntry) if row.action == "repo.commit"]
     payload = {"repo_id": repo.id, "kind": "model", "revision": landed.commit_id, "ref": "refs/heads/main"}
-    assert [row.payload for row in rows] == [payload]
+    assert [row.payload for row in rows] == [payload | {"before": landed.parent_id}]
     assert [(row.subject, row.details["revision"]) for row in audited] == [("model ada/penguins", landed.commit_id)]
 
 

@@ -18,12 +18,13 @@ from tholos.community.sending import WebhookSender
 from tholos.data.kinds import KINDS as DATA_KINDS
 from tholos.data.service import HANDLERS
 from tholos.evaluation.kinds import KINDS as EVALUATION_KINDS
+from tholos.hub import service as hub
 from tholos.jobs.kinds import Kinds
 from tholos.jobs.runner import JobRunner
 from tholos.kit.blobs import LocalBlobStore
 from tholos.kit.database import Database
 from tholos.kit.errors import Unavailable
-from tholos.kit.home import write_private
+from tholos.kit.home import announced_url, write_private
 from tholos.kit.ids import new_id
 from tholos.kit.outbox import dispatch, together
 from tholos.kit.settings import Settings
@@ -79,6 +80,7 @@ class Parts:
             lambda: supervisor.run(stop),
             lambda: self._deliver_outbox(stop),
             lambda: webhooks.run(stop),
+            lambda: self._keep_index(stop),
             lambda: self._keep_house(stop),
         ]
 
@@ -87,15 +89,24 @@ class Parts:
         self._database.close()
 
     async def _deliver_outbox(self, stop: asyncio.Event) -> None:
-        handlers = together(HANDLERS, watching.handlers(_base_url(self._settings)))
         with closing(Database(self._settings.resolved_database_url, pool_size=1)) as watch:
             while not stop.is_set():
+                # the address is known once the gateways have their port
+                handlers = together(HANDLERS, watching.handlers(_base_url(self._settings)))
                 await asyncio.to_thread(dispatch, self._database, handlers)
                 await asyncio.to_thread(watch.wait_for_change, _CHANGE_TIMEOUT_S)
+
+    async def _keep_index(self, stop: asyncio.Event) -> None:
+        await asyncio.to_thread(hub.put_missing, self._database)
+        with closing(Database(self._settings.resolved_database_url, pool_size=1)) as watch:
+            while not stop.is_set():
+                if not await asyncio.to_thread(hub.catch_up, self._database, self._blobs):
+                    await asyncio.to_thread(watch.wait_for_change, _CHANGE_TIMEOUT_S)
 
     async def _keep_house(self, stop: asyncio.Event) -> None:
         while not stop.is_set():
             await asyncio.to_thread(self._blobs.sweep)
+            await asyncio.to_thread(hub.refresh_popularity, self._database)
             await asyncio.to_thread(self._database.checkpoint)
             with suppress(TimeoutError):
                 await asyncio.wait_for(stop.wait(), _HOUSEKEEPING_S)
@@ -103,7 +114,7 @@ class Parts:
 
 def _base_url(settings: Settings) -> str:
     """The address that webhooks are told this server has."""
-    return settings.public_url or f"http://{settings.host}:{settings.port}"
+    return settings.public_url or announced_url(settings.run_dir) or f"http://{settings.host}:{settings.port}"
 
 
 def _node_id(home: Path) -> str:

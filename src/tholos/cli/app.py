@@ -18,6 +18,7 @@ COMMANDS: Final = {
     "login": ("tholos.cli.login:login", "Sign in to a server and remember it."),
     "logout": ("tholos.cli.login:logout", "Forget the saved login."),
     "whoami": ("tholos.cli.login:whoami", "Show who you are and where."),
+    "search": ("tholos.cli.search:search", "Find models and datasets by words, filters and use."),
     "repos": ("tholos.cli.repos:app", "List, create and delete models and datasets."),
     "data": ("tholos.cli.data:app", "Import, push, split and look at datasets."),
     "push": ("tholos.cli.files:push", "Commit a file or folder to a repo."),
@@ -40,6 +41,7 @@ COMMANDS: Final = {
     "keys": ("tholos.cli.keys:app", "List, create and revoke API keys."),
     "orgs": ("tholos.cli.orgs:app", "Organizations: list, create, and say who belongs to them."),
     "users": ("tholos.cli.users:app", "List and create users (administrators)."),
+    "reindex": ("tholos.cli.search:reindex", "Have the search index built anew (administrators)."),
     "config": ("tholos.cli.config:config", "Print every setting: value, default, meaning."),
 }
 """Name: (where it is, its line in the list of commands). The list is printed without importing any command."""

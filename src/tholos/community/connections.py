@@ -6,6 +6,8 @@ import asyncio
 import ipaddress
 import socket
 from collections.abc import Iterable
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from typing import Any, Final
 
 import httpcore2
@@ -19,6 +21,9 @@ _TUNNELS: Final = (
     ipaddress.ip_network("2002::/16"),
     ipaddress.ip_network("2001::/32"),
 )
+
+# A name server may take its time: threads of its own, so that nothing else of the process waits for one.
+_LOOKUPS = ThreadPoolExecutor(32, "webhook-names")
 
 
 def is_public(address: str) -> bool:
@@ -70,7 +75,9 @@ class CheckedBackend(httpcore2.AsyncNetworkBackend):
     async def _addresses(self, host: str, port: int) -> list[str]:
         loop = asyncio.get_running_loop()
         try:
-            found = await loop.getaddrinfo(host.strip("[]"), port, type=socket.SOCK_STREAM)
+            found = await loop.run_in_executor(
+                _LOOKUPS, partial(socket.getaddrinfo, host.strip("[]"), port, type=socket.SOCK_STREAM)
+            )
         except (OSError, UnicodeError) as error:
             raise httpcore2.ConnectError(f"the name cannot be looked up: {error}") from error
         addresses = list(dict.fromkeys(str(entry[4][0]) for entry in found))

@@ -38,6 +38,8 @@ MAX_TITLE: Final = 200
 MAX_COMMENT: Final = 65_536
 MAX_EVENTS: Final = 2000
 MAX_EDITS: Final = 100
+LAST_WORDS: Final = 100
+"""Entries beyond the most, for closing, opening and merging: a full discussion must be able to end."""
 
 Change = Literal["create", "update"]
 DISCUSSION: Final = "discussion"
@@ -106,7 +108,9 @@ def view_of(read: ReadSession, repo: hub.Repo, discussion: Discussion) -> Discus
     return DiscussionView(repo, discussion, repository.names(read, [discussion.author_id])[discussion.author_id])
 
 
-def events_of(read: ReadSession, discussion: Discussion, *, after: int = 0, limit: int = MAX_EVENTS) -> list[EventView]:
+def events_of(
+    read: ReadSession, discussion: Discussion, *, after: int = 0, limit: int = MAX_EVENTS + LAST_WORDS
+) -> list[EventView]:
     """What happened to a discussion that the caller has authorized, oldest first, from a position on."""
     found = repository.events(read, discussion.id, after, limit)
     return _viewed(read, found)
@@ -210,7 +214,7 @@ def set_status(
     """
     html = _html(database, actor, at, text) if text.strip() else ""
     with database.write() as write:
-        repo, found = held(write, actor, at)
+        repo, found = held(write, actor, at, last_word=True)
         _authorize_change(actor, repo, found)
         if found.status in (status, "merged"):
             raise StatusUnchanged(
@@ -274,7 +278,9 @@ def change_status(
     return event
 
 
-def held(write: WriteSession, actor: Actor, at: At, *, growing: bool = True) -> tuple[hub.Repo, Discussion]:
+def held(
+    write: WriteSession, actor: Actor, at: At, *, growing: bool = True, last_word: bool = False
+) -> tuple[hub.Repo, Discussion]:
     """The discussion, held until the transaction ends, by somebody who may say something in it.
 
     Raises RepoNotFound, DiscussionNotFound, NotAuthenticated, MissingScope, and (if it is to grow) DiscussionFull.
@@ -282,7 +288,7 @@ def held(write: WriteSession, actor: Actor, at: At, *, growing: bool = True) -> 
     repo = hub.get_proposable(write, actor, at.kind, at.name)
     seen = _found(repository.discussion(write, repo.id, at.number), repo, at)
     found = _found(repository.locked_discussion(write, seen.id), repo, at)
-    if growing and found.events + 2 > MAX_EVENTS:
+    if growing and found.events + 2 > MAX_EVENTS + (LAST_WORDS if last_word else 0):
         raise DiscussionFull(f"{label(repo, found)} has {found.events} entries.", next="Open a new one.")
     return repo, found
 

@@ -100,7 +100,8 @@ def propose(
     title = checked_title(first[:200])
     with services.database.read() as read:
         repo = hub.get_proposable(read, actor, kind, name)
-        start = parent or _branch_head(read, repo, branch).commit_id
+        head = _branch_head(read, repo, branch).commit_id
+    start = parent or head
     text = rest.strip()
     html = rendered(repo, text)
     prepared = hub.prepare_commit(
@@ -259,7 +260,7 @@ def diff_of(read: ReadSession, blobs: BlobStore, view: DiscussionView) -> hub.Di
 def _land_merge(
     write: WriteSession, actor: Actor, at: At, prepared: hub.PreparedCommit, text: str, html: str
 ) -> DiscussionView:
-    repo, found = held(write, actor, at)
+    repo, found = held(write, actor, at, last_word=True)
     view = DiscussionView(repo, found, repository.names(write, [found.author_id])[found.author_id])
     _require_open(view)
     if found.status == "merged":

@@ -34,7 +34,7 @@ from tholos.kit.settings import Settings
 
 _AT_ONCE: Final = 32
 _AT_ONCE_PER_ACCOUNT: Final = 4
-_LOOKED_AT: Final = 200
+_LOOKED_AT: Final = 64
 _IDLE_S: Final = 1.0
 _LEASE_S: Final = 60.0
 _PRUNE_S: Final = 3600.0
@@ -106,10 +106,12 @@ class WebhookSender:
     def _claim(self) -> list[_Letter]:
         """Takes what is due, for a minute, a few per account: a slow receiver holds up nobody else's."""
         now = utcnow()
+        full = [account_id for account_id, count in self._busy.items() if count >= _AT_ONCE_PER_ACCOUNT]
         due = (
             select(WebhookDelivery, Webhook)
             .join(Webhook, Webhook.id == WebhookDelivery.webhook_id)
             .where(WebhookDelivery.state == "pending", WebhookDelivery.next_at <= now, Webhook.disabled_at.is_(None))
+            .where(Webhook.account_id.not_in(full))
             .order_by(WebhookDelivery.next_at, WebhookDelivery.id)
             .limit(_LOOKED_AT)
         )
@@ -146,6 +148,8 @@ class WebhookSender:
             log.exception("a webhook could not be sent", delivery=letter.id)
         finally:
             self._busy[letter.account_id] -= 1
+            if not self._busy[letter.account_id]:
+                del self._busy[letter.account_id]
 
     async def _post(self, letter: _Letter) -> _Outcome:
         began = time.monotonic()

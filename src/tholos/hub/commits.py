@@ -29,6 +29,7 @@ from tholos.hub.gitobjects import EMPTY_TREE_ID, Signature, commit_id, encode_co
 from tholos.hub.models import GitBlob, GitTree, Repo, RepoBlob, Revision, StoredBlob
 from tholos.hub.names import HEADS, MAIN, PULLS
 from tholos.hub.operations import ATTRIBUTES_FILE, CommitLimits, Operation, Stage, StagedFile, plan
+from tholos.hub.search import documents
 from tholos.hub.trees import edit, find, git_blobs, loader
 from tholos.kit.blobs import BlobStore
 from tholos.kit.clock import utcnow
@@ -78,6 +79,12 @@ class Proposal:
     """Full name, `refs/pr/…`."""
     start: str | None = None
     """The revision at which the ref is only about to be made; None where it is there."""
+
+    def __post_init__(self) -> None:
+        """Refuses what would be a way round the right to write."""
+        if not self.ref.startswith(PULLS):
+            msg = f"{self.ref} is no proposal"
+            raise ValueError(msg)
 
 
 def prepare_commit(
@@ -203,6 +210,7 @@ def announce(
 
     ``before`` is the revision at which it was.
     """
+    documents.touch(write, repo)
     details = {"revision": revision, "ref": ref}
     record_audit(write, actor, "repo.commit", repo.label, details)
     emit(write, "repo.committed", {"repo_id": repo.id, "kind": repo.kind.value, **details, "before": before})
@@ -276,6 +284,7 @@ def index_card(write: WriteSession, repo: Repo, card: Card) -> None:
         kept[key] = value
     repo.card = kept
     repository.replace_tags(write, repo.id, card.tags)
+    documents.put(write, repo, documents.card_terms(card))
 
 
 def stage_objects(write: WriteSession, repo_id: str, files: Sequence[StagedFile], trees: Mapping[str, bytes]) -> None:

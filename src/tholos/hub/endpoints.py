@@ -9,7 +9,7 @@ from fastapi import APIRouter, Query, Response
 
 from tholos.accounts.dependencies import DEFAULT_LIMIT, CurrentActor, Cursor, Limit, OptionalActor, Read
 from tholos.accounts.errors import AccountNotFound, InvalidName
-from tholos.hub import errors, service, sharing, transfers
+from tholos.hub import errors, searching, service, sharing, transfers
 from tholos.hub.addresses import REPO, AddressDep
 from tholos.hub.names import MAIN, RepoKind
 from tholos.hub.rendering import render
@@ -37,6 +37,7 @@ from tholos.kit.paging import MAX_LIMIT
 router = APIRouter(prefix="/api/v1", tags=["hub"])
 router.include_router(transfers.router)
 router.include_router(sharing.router)
+router.include_router(searching.router)
 
 _REPO_ERRORS: list[type[TholosError]] = [InvalidName, errors.RepoNotFound]
 _REV_ERRORS = [*_REPO_ERRORS, errors.RevisionNotFound, errors.AmbiguousRevision]

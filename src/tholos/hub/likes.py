@@ -14,6 +14,7 @@ from tholos.hub import repository
 from tholos.hub.models import Repo, RepoLike
 from tholos.hub.names import RepoKind
 from tholos.hub.repos import get_repo, require_reader
+from tholos.hub.search import documents
 from tholos.kit.clock import utcnow
 from tholos.kit.database import ReadSession, WriteSession
 from tholos.kit.errors import NotAuthenticated
@@ -27,6 +28,7 @@ def like(write: WriteSession, actor: Actor, kind: RepoKind, name: str) -> None:
     _may_say(write, actor)
     row = {"repo_id": repo.id, "account_id": actor.account_id, "created_at": utcnow()}
     repository.insert_missing(write, RepoLike, [row])
+    documents.count_likes(write, repo.id)
 
 
 def unlike(write: WriteSession, actor: Actor, kind: RepoKind, name: str) -> None:
@@ -34,6 +36,7 @@ def unlike(write: WriteSession, actor: Actor, kind: RepoKind, name: str) -> None
     repo = get_repo(write, actor, kind, name)
     _may_say(write, actor)
     write.execute(delete(RepoLike).where(RepoLike.repo_id == repo.id, RepoLike.account_id == actor.account_id))
+    documents.count_likes(write, repo.id)
 
 
 def likers(read: ReadSession, actor: Actor, kind: RepoKind, name: str) -> list[Account]:

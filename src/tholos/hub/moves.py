@@ -12,6 +12,7 @@ from tholos.hub.errors import RepoExists, RepoNotFound
 from tholos.hub.models import Repo, RepoAlias
 from tholos.hub.names import RepoKind, split_name
 from tholos.hub.repos import get_repo, search_text
+from tholos.hub.search import documents
 from tholos.kit.clock import utcnow
 from tholos.kit.database import ReadSession, WriteSession
 from tholos.kit.outbox import emit
@@ -50,6 +51,7 @@ def move_repo(write: WriteSession, actor: Actor, kind: RepoKind, source: str, ta
     repository.release_name(write, kind, repo.namespace_key, repo.name_key)
     if old != (kind, repo.namespace_key, repo.name_key):
         write.add(RepoAlias(kind=old[0], namespace_key=old[1], name_key=old[2], repo_id=repo.id))
+    documents.put(write, repo)
     record_audit(write, actor, "repo.move", repo.label, {"from": before})
     emit(write, "repo.updated", {"repo_id": repo.id, "kind": kind.value, "moved_from": before})
     write.flush()

@@ -20,6 +20,7 @@ from tholos.hub.gitobjects import FILE_MODE, Entry, blob_id, commit_id, encode_c
 from tholos.hub.models import Ref, Repo, RepoCollaborator, Revision
 from tholos.hub.names import HEADS, MAIN, RepoKind, split_name
 from tholos.hub.operations import ATTRIBUTES_FILE, StagedFile
+from tholos.hub.search import documents
 from tholos.kit.blobs import BlobStore
 from tholos.kit.clock import utcnow
 from tholos.kit.database import Database, ReadSession, WriteSession, storable
@@ -210,6 +211,7 @@ def update_repo(
     if visibility is not None:
         repo.visibility = visibility
     repo.updated_at = utcnow()
+    documents.put(write, repo)
     record_audit(
         write, actor, "repo.update", repo.label, {"visibility": visibility, "description": description is not None}
     )
@@ -228,6 +230,7 @@ def delete_repo(write: WriteSession, actor: Actor, kind: RepoKind, name: str) ->
     was = {"name": repo.full_name, "owner_id": repo.owner_id, "visibility": repo.visibility}
     emit(write, "repo.deleted", {"repo_id": repo.id, "kind": kind.value, **was})
     write.flush()
+    documents.remove(write, repo.id)
     repository.delete_repo(write, repo.id)
 
 

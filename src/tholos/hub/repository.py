@@ -72,12 +72,18 @@ def readable_by(actor: Actor) -> ColumnElement[bool]:
     if actor.has_admin_power:
         return Repo.id.is_not(None)
     public = Repo.visibility == "public"
+    private = shared_with(actor)
+    return public if private is None else or_(public, private)
+
+
+def shared_with(actor: Actor) -> ColumnElement[bool] | None:
+    """The condition under which one who is no administrator may read a private repo; None where nobody asks."""
     if actor.is_anonymous:
-        return public
+        return None
     shared = select(RepoCollaborator.repo_id).where(RepoCollaborator.account_id == actor.account_id)
     own = or_(Repo.owner_id.in_(sorted(actor.owners)), Repo.id.in_(shared))
     reached = within(actor.limits, Repo.namespace_key, Repo.name_key)
-    return or_(public, own if reached is None else and_(own, reached))
+    return own if reached is None else and_(own, reached)
 
 
 def repos(

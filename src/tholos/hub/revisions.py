@@ -18,6 +18,7 @@ from tholos.hub.models import Ref, Repo, Revision
 from tholos.hub.names import HEADS, MAIN, TAGS, RepoKind, check_ref_name
 from tholos.hub.paths import clean_path
 from tholos.hub.repos import get_repo
+from tholos.hub.search import documents
 from tholos.hub.trees import TreeEntry, find, find_all, page
 from tholos.kit.blobs import BlobStore
 from tholos.kit.clock import utcnow
@@ -259,6 +260,7 @@ def note_ref(
     ``before`` is the revision at which a ref was that has moved.
     """
     repo.updated_at = utcnow()
+    documents.touch(write, repo)
     record_audit(write, actor, action, repo.label, {"ref": ref, "revision": commit_id})
     topic = "repo.ref_set" if action.endswith("set") else "repo.ref_deleted"
     payload = {"repo_id": repo.id, "kind": repo.kind.value, "ref": ref, "revision": commit_id, "before": before}

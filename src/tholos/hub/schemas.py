@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import binascii
+from datetime import date
 from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, Field, model_validator
@@ -18,6 +19,8 @@ from tholos.hub.names import MAIN, RepoKind
 from tholos.hub.operations import AddBlob, AddBytes, Delete, Operation
 from tholos.hub.repos import RepoView
 from tholos.hub.revisions import NamedRef, RefKind
+from tholos.hub.search.documents import library_of, task_of
+from tholos.hub.search.models import SearchDocument
 from tholos.hub.trees import TreeEntry
 from tholos.kit.blobs import Blob
 from tholos.kit.clock import isoformat
@@ -61,6 +64,71 @@ class RepoOut(BaseModel):
 class RepoPage(BaseModel):
     items: list[RepoOut]
     next_cursor: str | None
+
+
+class HitOut(RepoOut):
+    """A repo that a search found, with how much it is used."""
+
+    task: str | None
+    library: str | None
+    parameters: int | None = Field(description="Numbers that a model is made of, where its files tell.")
+    downloads: int = Field(description="In the last 30 days.")
+    downloads_all_time: int
+    likes: int
+    trending: float
+
+    @classmethod
+    def of_document(cls, view: RepoView, document: SearchDocument | None) -> HitOut:
+        details = document.details if document else {}
+        return cls(
+            **RepoOut.of(view).model_dump(),
+            task=task_of(view.repo, details),
+            library=library_of(view.repo, details),
+            parameters=document.parameters if document else None,
+            downloads=document.downloads if document else 0,
+            downloads_all_time=document.downloads_all if document else 0,
+            likes=document.likes if document else 0,
+            trending=document.trending if document else 0.0,
+        )
+
+
+class FacetValue(BaseModel):
+    value: str
+    count: int
+
+
+class SearchPage(BaseModel):
+    """One page of hits, and how many there are."""
+
+    items: list[HitOut]
+    next_cursor: str | None
+    total: int
+    estimated: bool = Field(description="There are more than 10,000 hits: `total` and `facets` come from a sample.")
+    facets: dict[str, list[FacetValue]] = Field(description="The most frequent values among the hits.")
+    corrections: dict[str, list[str]] = Field(
+        description="Words by which nothing is found, and the spellings that were searched for in their place."
+    )
+
+
+class Suggestions(BaseModel):
+    items: list[str]
+
+
+class DayOut(BaseModel):
+    day: date
+    count: int
+
+
+class DownloadsOut(BaseModel):
+    """How often a repo was downloaded."""
+
+    days: list[DayOut] = Field(description="The last 30 days (UTC), today last.")
+    total: int = Field(description="In the last 30 days.")
+    all_time: int
+
+
+class Rebuild(BaseModel):
+    repos: int = Field(description="Repos that are read anew.")
 
 
 class CreateRepo(BaseModel, extra="forbid"):

@@ -10,6 +10,7 @@ with database.write() as write:
 
 from __future__ import annotations
 
+from tholos.hub.artifacts import describe
 from tholos.hub.changes import last_changes
 from tholos.hub.commits import PreparedCommit, Proposal, card_of, commit, land, prepare_commit
 from tholos.hub.diffs import Diff, FileDiff, diff
@@ -25,6 +26,8 @@ from tholos.hub.moves import move_repo, moved_to
 from tholos.hub.names import MAIN, RepoKind
 from tholos.hub.operations import AddBlob, AddBytes, AddFile, AddStored, CommitLimits, Delete, Operation
 from tholos.hub.packs import Pack
+from tholos.hub.popularity import downloads_by_day, note_download, write_downloads
+from tholos.hub.popularity import refresh as refresh_popularity
 from tholos.hub.proposals import (
     add_proposal,
     branch_head,
@@ -64,6 +67,12 @@ from tholos.hub.revisions import (
     tree,
     tree_page,
 )
+from tholos.hub.search.corrections import suggest
+from tholos.hub.search.documents import derived_tags, documents_of
+from tholos.hub.search.models import SearchDocument
+from tholos.hub.search.service import Counts, Found, Sort, Wanted, list_found, search
+from tholos.hub.search.tags import tags_by_type
+from tholos.hub.search.upkeep import catch_up, put_missing, rebuild
 from tholos.hub.trees import TreeEntry
 from tholos.hub.uploads import Upload, begin_upload, is_sha256, possessed_sizes, receive, record_upload
 
@@ -78,10 +87,12 @@ __all__ = [
     "Advice",
     "Candidate",
     "CommitLimits",
+    "Counts",
     "Delete",
     "Diff",
     "Fact",
     "FileDiff",
+    "Found",
     "GitRef",
     "Graph",
     "History",
@@ -98,10 +109,13 @@ __all__ = [
     "RepoView",
     "Request",
     "Revision",
+    "SearchDocument",
     "Selection",
+    "Sort",
     "TreeEntry",
     "Upload",
     "Verdict",
+    "Wanted",
     "accept_push",
     "add_proposal",
     "advise",
@@ -109,6 +123,7 @@ __all__ = [
     "begin_upload",
     "branch_head",
     "card_of",
+    "catch_up",
     "commit",
     "conflicts_of",
     "count_repos",
@@ -116,7 +131,11 @@ __all__ = [
     "create_repo",
     "delete_ref",
     "delete_repo",
+    "derived_tags",
+    "describe",
     "diff",
+    "documents_of",
+    "downloads_by_day",
     "ensure_repo",
     "entries",
     "facts_for",
@@ -133,6 +152,7 @@ __all__ = [
     "likers",
     "likes_of",
     "lineage",
+    "list_found",
     "list_proposals",
     "list_refs",
     "list_repos",
@@ -142,6 +162,7 @@ __all__ = [
     "merge_base",
     "move_repo",
     "moved_to",
+    "note_download",
     "object_streams",
     "pack_limits",
     "possessed_sizes",
@@ -150,19 +171,26 @@ __all__ = [
     "proposal",
     "proposal_number",
     "proposal_ref",
+    "put_missing",
+    "rebuild",
     "receive",
     "record_fact",
     "record_upload",
+    "refresh_popularity",
     "require_proposer",
     "resolve",
     "revision_of",
+    "search",
     "set_ref",
     "spool_folder",
     "subject",
+    "suggest",
+    "tags_by_type",
     "tree",
     "tree_page",
     "unlike",
     "update_repo",
     "upload_limit",
     "view",
+    "write_downloads",
 ]

@@ -174,6 +174,15 @@ def get_file(
         entry = service.file(read, repo, revision.commit_id, target.path)
     assert entry.sha256 is not None  # it is a file
     headers: dict[str, Any] = dict(request.headers)
+    service.note_download(
+        services.downloads,
+        actor,
+        repo,
+        entry.path,
+        headers,
+        address=request.client.host if request.client else "",
+        is_head=request.method == "HEAD",
+    )
     return file_response(
         services.blobs,
         entry,

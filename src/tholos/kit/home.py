@@ -67,3 +67,11 @@ def write_private(path: Path, text: str) -> None:
 def announce(run_dir: Path, url: str) -> None:
     """Leaves the server's address for clients on this machine (``run/server.json``)."""
     write_private(run_dir / "server.json", json.dumps({"url": url, "pid": os.getpid()}))
+
+
+def announced_url(run_dir: Path) -> str:
+    """The server's address on this machine, as it was left there; empty where there is none."""
+    try:
+        return str(json.loads((run_dir / "server.json").read_text())["url"])
+    except (OSError, ValueError, KeyError):
+        return ""

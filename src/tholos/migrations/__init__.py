@@ -6,6 +6,7 @@ Forward only: a step back is a restored backup.
 from __future__ import annotations
 
 from importlib import import_module
+from typing import Any
 
 from alembic import command
 from alembic.config import Config
@@ -13,7 +14,7 @@ from sqlalchemy import MetaData
 
 from tholos.kit.database import Base, Database
 
-_ROOMS_WITH_TABLES = ("accounts", "jobs", "hub", "community", "data", "evaluation", "serving")
+_ROOMS_WITH_TABLES = ("accounts", "jobs", "hub", "hub.search", "community", "data", "evaluation", "serving")
 
 
 def migrate(database: Database) -> None:
@@ -39,3 +40,11 @@ def metadata() -> MetaData:
     for room in _ROOMS_WITH_TABLES:
         import_module(f"tholos.{room}.models")
     return Base.metadata
+
+
+def has_model(name: str | None, kind: str, _parents: Any) -> bool:
+    """Whether Alembic shall compare what it finds in a database with the models.
+
+    The inverted index of search is made in its migration: by tables of FTS5 on SQLite, by an expression on PostgreSQL.
+    """
+    return not (name or "").startswith("search_terms" if kind == "table" else "ix_search_documents_terms")

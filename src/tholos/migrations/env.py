@@ -5,7 +5,7 @@ from typing import Any, Literal
 from alembic import context
 
 from tholos.kit.database import UtcDateTime
-from tholos.migrations import metadata
+from tholos.migrations import has_model, metadata
 
 
 def _render(kind: str, value: Any, _context: Any) -> str | Literal[False]:
@@ -17,6 +17,7 @@ context.configure(
     target_metadata=metadata() if context.config.attributes.get("compare") else None,
     render_as_batch=True,
     render_item=_render,
+    include_name=has_model,
     compare_type=True,
     transactional_ddl=True,
     transaction_per_migration=False,

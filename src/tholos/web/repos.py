@@ -6,11 +6,11 @@ from dataclasses import dataclass
 from typing import Annotated, Any, Literal
 from urllib.parse import quote
 
-from fastapi import APIRouter, Depends, Query, Request
+from fastapi import APIRouter, Depends, Request
 from starlette.responses import Response
 
 from tholos.accounts.authorization import Actor
-from tholos.accounts.dependencies import CurrentActor, Cursor, OptionalActor, Read
+from tholos.accounts.dependencies import Cursor, OptionalActor, Read
 from tholos.data.repository import view_of
 from tholos.hub import service as hub
 from tholos.hub.rendering import render
@@ -19,8 +19,8 @@ from tholos.kit.http import ServicesDep
 from tholos.runtimes.errors import BrokenModel
 from tholos.runtimes.model import MODEL_JSON, ModelDescription
 from tholos.web.rendering import page
+from tholos.web.usage import usage_of
 
-lists = APIRouter(include_in_schema=False)
 DATASET = "/datasets/{namespace}/{name}"
 MODEL = "/{namespace}/{name}"
 datasets = APIRouter(prefix=DATASET, include_in_schema=False)
@@ -28,7 +28,6 @@ models = APIRouter(prefix=MODEL, include_in_schema=False)
 _PAGE = 30
 _SHOWN_BYTES = 64 * 1024
 _IMAGES = (".png", ".jpg", ".jpeg", ".gif", ".webp", ".bmp")
-Search = Annotated[str | None, Query(max_length=200)]
 
 
 @dataclass(frozen=True)
@@ -92,38 +91,6 @@ def model_description(services: ServicesDep, read: ReadSession, found: RepoPage)
         return None  # the card is still worth showing; deploying it says what is broken
 
 
-@lists.get("/models")
-def show_models(
-    request: Request, actor: CurrentActor, read: Read, search: Search = None, cursor: Cursor = None
-) -> Response:
-    """Models that the reader may see."""
-    return _list(request, actor, read, hub.RepoKind.MODEL, search, cursor)
-
-
-@lists.get("/datasets")
-def show_datasets(
-    request: Request, actor: CurrentActor, read: Read, search: Search = None, cursor: Cursor = None
-) -> Response:
-    """Datasets that the reader may see."""
-    return _list(request, actor, read, hub.RepoKind.DATASET, search, cursor)
-
-
-def _list(
-    request: Request, actor: Actor, read: ReadSession, kind: hub.RepoKind, search: str | None, cursor: str | None
-) -> Response:
-    found = hub.list_repos(read, actor, kind=kind, search=search or "", cursor=cursor, limit=_PAGE)
-    return page(
-        request,
-        "repos.html",
-        actor,
-        kind=kind.value,
-        repos=found.items,
-        search=search,
-        next_cursor=found.next_cursor,
-        address=address,
-    )
-
-
 @datasets.get("")
 @models.get("")
 def show_card(request: Request, at: At, actor: OptionalActor, read: Read, services: ServicesDep) -> Response:
@@ -145,7 +112,8 @@ def show_card(request: Request, at: At, actor: OptionalActor, read: Read, servic
     unread = None if is_model else view_of(read, found.repo.id, found.revision.commit_id)
     if unread is not None and unread.state == "failed" and unread.error is not None:
         shown["warnings"] = (*card.warnings, f"{unread.error['message']} {unread.error['next']}")
-    return page(request, "card.html", actor, tab="card", card=shown, model=model, **values)
+    used = usage_of(read, found.repo)
+    return page(request, "card.html", actor, tab="card", card=shown, model=model, used=used, **values)
 
 
 @datasets.get("/tree/{rev}")

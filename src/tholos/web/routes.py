@@ -15,6 +15,7 @@ from tholos.web import (
     namespaces,
     reference,
     repos,
+    search,
     session,
     sharing,
     tokens,
@@ -40,7 +41,7 @@ def install(app: FastAPI) -> None:
         jobs.router,
         deployments.router,
         webhooks.router,
-        repos.lists,
+        search.router,
     )
     for router in (*first, namespaces.router, *_DATASETS, *_MODELS, namespaces.pages):
         app.include_router(router)

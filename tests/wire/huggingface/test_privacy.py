@@ -35,6 +35,14 @@ WRITES = [
     ("DELETE", "/api/models/{}/tag/t", None),
     ("PUT", "/api/models/{}/settings", '{"private": false}'),
     ("GET", "/api/models/{}/xet-write-token/main", None),
+    ("POST", "/api/models/{}/like", None),
+    ("DELETE", "/api/models/{}/like", None),
+    ("POST", "/{}.git/info/lfs/objects/batch", '{"operation": "upload", "objects": [], "ref": {"name": "main"}}'),
+    ("POST", "/{}.git/info/lfs/objects/batch", '{"operation": "download", "objects": []}'),
+]
+
+# What whoever may read a repo may do, too.
+PROPOSALS = [
     ("GET", "/api/models/{}/xet-write-token/None?create_pr=1", None),
     ("GET", "/api/models/{}/xet-write-token/refs%2Fpr%2F1", None),
     ("POST", "/api/models/{}/preupload/main?create_pr=1", '{"files": []}'),
@@ -49,10 +57,7 @@ WRITES = [
     ("POST", "/api/models/{}/discussions/1/title", '{"title": "t"}'),
     ("POST", "/api/models/{}/discussions/1/status", '{"status": "closed"}'),
     ("POST", "/api/models/{}/discussions/1/merge", "null"),
-    ("POST", "/api/models/{}/like", None),
-    ("DELETE", "/api/models/{}/like", None),
     ("POST", "/{}.git/info/lfs/objects/batch", '{"operation": "upload", "objects": []}'),
-    ("POST", "/{}.git/info/lfs/objects/batch", '{"operation": "download", "objects": []}'),
 ]
 
 
@@ -63,7 +68,7 @@ def ask(client: TestClient, method: str, template: str, body: str | None, repo: 
     return answer.status_code, answer.headers["x-error-code"], text.replace(repo, "REPO")
 
 
-@pytest.mark.parametrize(("method", "template", "body"), [*ADDRESSES, *WRITES])
+@pytest.mark.parametrize(("method", "template", "body"), [*ADDRESSES, *WRITES, *PROPOSALS])
 def test_another_user_sees_nothing(
     as_bob: TestClient, push, repo: str, method: str, template: str, body: str | None
 ) -> None:
@@ -73,7 +78,7 @@ def test_another_user_sees_nothing(
     assert there == ask(as_bob, method, template, body, "ada/nothing")
 
 
-@pytest.mark.parametrize(("method", "template", "body"), [*ADDRESSES, *WRITES])
+@pytest.mark.parametrize(("method", "template", "body"), [*ADDRESSES, *WRITES, *PROPOSALS])
 def test_nobody_sees_nothing(anyone: TestClient, push, repo: str, method: str, template: str, body: str | None) -> None:
     push({"a.txt": b"secret"})
     there = ask(anyone, method, template, body, repo)

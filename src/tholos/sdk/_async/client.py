@@ -15,6 +15,7 @@ from tholos.sdk._async.evaluations import AsyncAlgorithms, AsyncEvaluations
 from tholos.sdk._async.jobs import AsyncJob, AsyncJobs
 from tholos.sdk._async.models import AsyncModel
 from tholos.sdk._async.repos import AsyncRepos
+from tholos.sdk._async.search import AsyncSearching
 from tholos.sdk._async.sharing import AsyncOrganizations
 from tholos.sdk._async.transport import AsyncTransport
 from tholos.sdk._async.webhooks import AsyncWebhooks
@@ -56,6 +57,7 @@ class AsyncClient:
         self.deployments = AsyncDeployments(self)
         self.evaluations = AsyncEvaluations(self)
         self.algorithms = AsyncAlgorithms(self)
+        self.search = AsyncSearching(self.transport)
         self.keys = AsyncKeys(self.transport)
         self.users = AsyncUsers(self.transport)
         self.organizations = AsyncOrganizations(self.transport)

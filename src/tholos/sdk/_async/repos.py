@@ -14,6 +14,7 @@ from tholos.sdk._async.discussions import AsyncDiscussions
 from tholos.sdk._async.sharing import AsyncCollaborators
 from tholos.sdk._async.transfers import HashedFile, download, hash_files, upload
 from tholos.sdk.conversations import Discussion
+from tholos.sdk.findings import Downloads
 from tholos.sdk.local_files import files_below, selected
 from tholos.sdk.progress import OnTransfer, TransferCount
 from tholos.sdk.references import Kind, Reference, repo_path, segment
@@ -139,6 +140,10 @@ class AsyncRepoHandle:
         query = {"revision": self.revision}
         items = await self._transport.pages(f"{await self._path()}/measurements", query)
         return [Measurement.of(item) for item in items]
+
+    async def downloads(self) -> Downloads:
+        """How often the repo was downloaded, by day."""
+        return Downloads.of(await self._transport.call("GET", f"{await self._path()}/downloads"))
 
     async def refs(self) -> list[Ref]:
         """Branches, then tags."""

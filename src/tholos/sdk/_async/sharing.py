@@ -65,7 +65,8 @@ class AsyncCollaborators:
         self._repo = repo
 
     async def _path(self) -> str:
-        return f"{repo_path(self._repo.kind, await self._repo.name())}/collaborators"
+        name = await self._repo.name()
+        return f"{repo_path(self._repo.kind, name)}/collaborators"
 
     async def list(self) -> list[Share]:
         """All collaborators, by name."""

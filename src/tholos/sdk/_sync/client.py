@@ -16,6 +16,7 @@ from tholos.sdk._sync.evaluations import Algorithms, Evaluations
 from tholos.sdk._sync.jobs import Job, Jobs
 from tholos.sdk._sync.models import Model
 from tholos.sdk._sync.repos import Repos
+from tholos.sdk._sync.search import Searching
 from tholos.sdk._sync.sharing import Organizations
 from tholos.sdk._sync.transport import Transport
 from tholos.sdk._sync.webhooks import Webhooks
@@ -57,6 +58,7 @@ class Client:
         self.deployments = Deployments(self)
         self.evaluations = Evaluations(self)
         self.algorithms = Algorithms(self)
+        self.search = Searching(self.transport)
         self.keys = Keys(self.transport)
         self.users = Users(self.transport)
         self.organizations = Organizations(self.transport)

@@ -15,6 +15,7 @@ from tholos.sdk._sync.discussions import Discussions
 from tholos.sdk._sync.sharing import Collaborators
 from tholos.sdk._sync.transfers import HashedFile, download, hash_files, upload
 from tholos.sdk.conversations import Discussion
+from tholos.sdk.findings import Downloads
 from tholos.sdk.local_files import files_below, selected
 from tholos.sdk.progress import OnTransfer, TransferCount
 from tholos.sdk.references import Kind, Reference, repo_path, segment
@@ -138,6 +139,10 @@ class RepoHandle:
         query = {"revision": self.revision}
         items = self._transport.pages(f"{self._path()}/measurements", query)
         return [Measurement.of(item) for item in items]
+
+    def downloads(self) -> Downloads:
+        """How often the repo was downloaded, by day."""
+        return Downloads.of(self._transport.call("GET", f"{self._path()}/downloads"))
 
     def refs(self) -> list[Ref]:
         """Branches, then tags."""

@@ -66,7 +66,8 @@ class Collaborators:
         self._repo = repo
 
     def _path(self) -> str:
-        return f"{repo_path(self._repo.kind, await self._repo.name())}/collaborators"
+        name = self._repo.name()
+        return f"{repo_path(self._repo.kind, name)}/collaborators"
 
     def list(self) -> list[Share]:
         """All collaborators, by name."""

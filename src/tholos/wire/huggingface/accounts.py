@@ -164,12 +164,10 @@ def _fine_grained(account: Account, key: ApiKey) -> dict[str, Any]:
 def tags(call: Call) -> Response:
     """The tags in use, by what they tell."""
     with call.services.database.read() as read:
-        found = hub.list_tags(read, call.actor, call.kind)
-    groups: dict[str, list[dict[str, str]]] = {}
-    for tag in found:
-        group, colon, label = tag.partition(":")
-        kind = group if colon else "other"
-        groups.setdefault(kind, []).append({"id": tag, "label": label if colon else tag, "type": kind})
+        found = hub.tags_by_type(read, call.actor, call.kind)
+    groups = {
+        group: [{"id": tag, "label": label, "type": group} for tag, label in tags] for group, tags in found.items()
+    }
     return answer(groups)
 
 

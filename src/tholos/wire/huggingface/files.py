@@ -82,6 +82,15 @@ def download(call: Call) -> Response:
         )
     except TholosError as error:
         return refusal(error, call.request_id, headers=commit)
+    hub.note_download(
+        call.services.downloads,
+        call.actor,
+        repo,
+        found.path,
+        call.request.headers,
+        address=call.request.client.host if call.request.client else "",
+        is_head=call.request.method == "HEAD",
+    )
     offered = offer(call, xet_hash, revision.commit_id) if xet_hash else {}
     response.headers.update({**commit, **_linked(found), **offered})
     return response

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Any, Final, Literal
+import re
+from typing import Any, Final
 
 from starlette.responses import Response
 
 from tholos.accounts.authorization import Action, Visibility
 from tholos.hub import service as hub
+from tholos.hub.artifacts import safetensors_headers, safetensors_index
 from tholos.hub.errors import RepoExists
 from tholos.kit.errors import InvalidInput
 from tholos.wire.huggingface.addresses import Address, address
@@ -17,19 +19,20 @@ from tholos.wire.huggingface.shapes import RepoFacts, repo_address, repo_info
 
 R: Final = "/api/{kinds}/{namespace}/{name}"
 """The beginning of every address below a repo."""
-_SORTS: Final[dict[str, Literal["updated", "created"]]] = {
-    # Nothing is counted yet, so whatever sorts by a count sorts by the last change.
+_SORTS: Final[dict[str, hub.Sort]] = {
     "": "updated",
     "lastModified": "updated",
     "last_modified": "updated",
     "createdAt": "created",
     "created_at": "created",
-    "downloads": "updated",
-    "likes": "updated",
-    "trendingScore": "updated",
-    "trending_score": "updated",
+    "downloads": "downloads",
+    "likes": "likes",
+    "trendingScore": "trending",
+    "trending_score": "trending",
 }
 _PAGE_WITH_FILES: Final = 100
+_BOUND: Final = re.compile(r"(min|max):([0-9]{1,6}(?:\.[0-9]{1,6})?)([KMBT]?)", re.IGNORECASE)
+_UNITS: Final = {"": 1, "K": 10**3, "M": 10**6, "B": 10**9, "T": 10**12}
 _NEVER_MET: Final = ("inference", "inference_provider", "apps")
 
 
@@ -98,38 +101,36 @@ def show(call: Call) -> Response:
             likes=hub.like_counts(read, [repo])[repo.id],
             revision=revision,
             blobs=call.flag("blobs"),
+            document=hub.documents_of(read, [repo]).get(repo.id),
         )
         return answer(repo_info(facts, call.texts("expand"), listed=False))
 
 
 def list_all(call: Call) -> Response:
-    """Repos that the actor may see, newest first, a page at a time."""
-    sort = call.text("sort")
-    if sort not in _SORTS:
-        raise InvalidInput(f'Nothing can be sorted by "{sort[:40]}".', next="Sort by lastModified or createdAt.")
-    if call.text("num_parameters"):
-        raise NotOffered("This server does not know how many parameters a model has.", next="Leave it out.")
+    """Repos that the actor may see, a page at a time, in the order asked for."""
+    wanted = _wanted(call)
     if any(call.texts(name) for name in _NEVER_MET) or (call.text("gated") and call.flag("gated")):
         return answer([])
     expand = call.texts("expand")
-    more = [name for name, asked in (("cardData", "cardData"), ("siblings", "full")) if call.flag(asked)]
+    asked = (("cardData", "cardData"), ("config", "config"), ("siblings", "full"))
+    more = [name for name, flag in asked if call.flag(flag)]
     with_files = "siblings" in [*expand, *more] or "usedStorage" in expand
     with call.services.database.read() as read:
-        found = hub.list_repos(
-            read,
-            call.actor,
-            kind=call.kind,
-            owner=call.text("author"),
-            searches=call.texts("search"),
-            tags=[_tag(text) for text in (*call.texts("filter"), *call.texts("pipeline_tag"))],
-            order=_SORTS[sort],
-            cursor=call.text("cursor") or None,
-            limit=call.limit(most=_PAGE_WITH_FILES if with_files else 1000),
-        )
+        limit = call.limit(most=_PAGE_WITH_FILES if with_files else 1000)
+        found = hub.list_found(read, call.actor, wanted, cursor=call.text("cursor") or None, limit=limit)
         likes = hub.like_counts(read, found.items)
+        documents = hub.documents_of(read, found.items)
         items = [
             repo_info(
-                RepoFacts(call.services, read, view.repo, view.tags, view.head, likes[view.repo.id]),
+                RepoFacts(
+                    call.services,
+                    read,
+                    view.repo,
+                    view.tags,
+                    view.head,
+                    likes[view.repo.id],
+                    document=documents.get(view.repo.id),
+                ),
                 expand,
                 listed=True,
                 more=more,
@@ -137,6 +138,59 @@ def list_all(call: Call) -> Response:
             for view in hub.view(read, found.items)
         ]
     return call.page(items, found.next_cursor)
+
+
+def _wanted(call: Call) -> hub.Wanted:
+    """What a list is asked for. Raises InvalidInput."""
+    sort = call.text("sort")
+    if sort not in _SORTS:
+        raise InvalidInput(
+            f'Nothing can be sorted by "{sort[:40]}".',
+            next="Sort by lastModified, createdAt, downloads, likes or trendingScore.",
+        )
+    if call.text("direction") not in ("", "-1"):
+        raise InvalidInput("Lists are sorted from the largest to the smallest.", next="Leave the direction out.")
+    least, most = _parameters(call.text("num_parameters"))
+    named = (("task", "pipeline_tag"), ("library", "library"), ("language", "language"))
+    return hub.Wanted(
+        text=" ".join(call.texts("search")),
+        kind=call.kind,
+        owner=call.text("author"),
+        tags=[tag for text in (*call.texts("filter"), *call.texts("tags")) for tag in text.split(",") if tag],
+        facets=[(facet, text) for facet, name in named for text in call.texts(name) if text],
+        min_parameters=least,
+        max_parameters=most,
+        sort=_SORTS[sort],
+    )
+
+
+def _parameters(text: str) -> tuple[int | None, int | None]:
+    """The bounds in "min:6B,max:128B"."""
+    found: dict[str, int] = {}
+    for part in text.split(",") if text else ():
+        match = _BOUND.fullmatch(part.strip())
+        if match is None:
+            raise InvalidInput(
+                f'"{text[:40]}" is no range of parameters.', next="Write min:500M,max:7B, or one of both."
+            )
+        found[match[1]] = int(float(match[2]) * _UNITS[match[3].upper()])
+    return found.get("min"), found.get("max")
+
+
+def safetensors_metadata(call: Call) -> Response:
+    """The headers of a safetensors file, or of all shards that an index names."""
+    path = call.names["rest"]
+    with call.services.database.read() as read:
+        repo, revision = hub.resolve(read, call.actor, call.kind, call.repo_name, hub.MAIN)
+        asked = hub.file(read, repo, revision.commit_id, path)
+        files, metadata = [asked], None
+        if path.endswith(".index.json"):
+            shards, metadata = safetensors_index(call.services.blobs, asked)
+            files = hub.entries(read, revision, shards)
+    headers = safetensors_headers(call.services.blobs, [found for found in files if found.type == "file"])
+    if asked.path.endswith(".safetensors") and asked.path not in headers:
+        raise InvalidInput(f'"{path[:200]}" is no readable safetensors file.', next="Ask for a .safetensors file.")
+    return answer({"index": {"metadata": metadata or {}}, "headers": headers})
 
 
 def check(call: Call) -> Response:
@@ -181,11 +235,6 @@ def _visibility(wanted: dict[str, Any]) -> Visibility | None:
             raise NotOffered(f'This server has no repos that are "{other[:40]}".', next="Use private or public.")
 
 
-def _tag(text: str) -> str:
-    # The public service writes languages as tags with a prefix, cards here without.
-    return text.removeprefix("language:")
-
-
 ADDRESSES: Final[tuple[Address, ...]] = (
     address("POST", "/api/repos/create", create),
     address("DELETE", "/api/repos/delete", delete),
@@ -193,6 +242,7 @@ ADDRESSES: Final[tuple[Address, ...]] = (
     address("GET", "/api/{kinds}", list_all),
     address("GET", R, show),
     address("GET", f"{R}/revision/{{rev}}", show),
+    address("GET", f"{R}/safetensors-metadata/{{rest}}", safetensors_metadata),
     address("PUT", f"{R}/settings", settings),
     address("GET", f"{R}/auth-check", check),
     address("GET", f"{R}/auth-check/write", check_write),

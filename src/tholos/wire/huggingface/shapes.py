@@ -75,6 +75,27 @@ class RepoFacts:
     revision: hub.Revision | None = None
     """The one asked for; None in lists, where the head of main counts."""
     blobs: bool = False
+    document: hub.SearchDocument | None = None
+    """The repo as search sees it; None while the index lacks it."""
+
+    @cached_property
+    def details(self) -> Mapping[str, Any]:
+        """What the files of the revision tell: read anew for one that was asked for, remembered in lists."""
+        if self.repo.kind is not hub.RepoKind.MODEL:
+            return {}
+        if self.revision is not None:
+            return hub.describe(self.services.blobs, self.files)
+        return self.document.details if self.document else {}
+
+    @property
+    def config(self) -> dict[str, Any] | None:
+        """The known part of config.json."""
+        return self.details.get("config")
+
+    @cached_property
+    def all_tags(self) -> list[str]:
+        """The card's tags and those that follow from the files."""
+        return sorted({*self.tags, *hub.derived_tags(self.details)})
 
     @cached_property
     def files(self) -> list[hub.TreeEntry]:
@@ -102,28 +123,32 @@ class RepoFacts:
 
 _EVERY: Final[dict[str, Callable[[RepoFacts], Any]]] = {
     "author": lambda facts: facts.repo.namespace,
-    "baseModels": lambda facts: facts.card.get("base_model"),
+    "baseModels": lambda facts: _base_models(facts.card),
     "cardData": lambda facts: dict(facts.card) or None,
     "createdAt": lambda facts: date(facts.repo.created_at),
     "description": lambda facts: facts.repo.description or None,
     "disabled": lambda _facts: False,
-    "downloads": lambda _facts: 0,
-    "downloadsAllTime": lambda _facts: 0,
+    "downloads": lambda facts: facts.document.downloads if facts.document else 0,
+    "downloadsAllTime": lambda facts: facts.document.downloads_all if facts.document else 0,
     "gated": lambda _facts: False,
     "lastModified": lambda facts: date(_changed(facts)),
     "likes": lambda facts: facts.likes,
     "private": lambda facts: facts.repo.visibility == "private",
     "sha": lambda facts: facts.sha,
     "siblings": lambda facts: [sibling(found, blobs=facts.blobs) for found in facts.files],
-    "tags": lambda facts: facts.tags,
-    "trendingScore": lambda _facts: 0,
+    "tags": lambda facts: facts.all_tags,
+    "trendingScore": lambda facts: facts.document.trending if facts.document else 0,
     "usedStorage": lambda facts: facts.used_storage,
     "xetEnabled": lambda _facts: False,
 }
 _OF_MODELS: Final[dict[str, Callable[[RepoFacts], Any]]] = {
-    "library_name": lambda facts: _word(facts.repo.card.get("library_name")),
+    "config": lambda facts: facts.config,
+    "gguf": lambda facts: facts.details.get("gguf"),
+    "library_name": lambda facts: _word(facts.card.get("library_name")) or facts.details.get("library_name"),
     "modelId": lambda facts: facts.repo.full_name,
-    "pipeline_tag": lambda facts: _word(facts.repo.card.get("pipeline_tag")),
+    "pipeline_tag": lambda facts: _word(facts.card.get("pipeline_tag")) or facts.details.get("pipeline_tag"),
+    "safetensors": lambda facts: facts.details.get("safetensors"),
+    "transformersInfo": lambda facts: facts.details.get("transformersInfo"),
 }
 _LISTED: Final = (
     "author",
@@ -141,7 +166,19 @@ _LISTED: Final = (
     "tags",
     "trendingScore",
 )
-_SHOWN: Final = (*_LISTED, "cardData", "description", "siblings", "usedStorage")
+_SHOWN: Final = (
+    *_LISTED,
+    "cardData",
+    "config",
+    "description",
+    "gguf",
+    "safetensors",
+    "siblings",
+    "transformersInfo",
+    "usedStorage",
+)
+_IF_ANY: Final = frozenset({"config", "gguf", "safetensors", "transformersInfo"})
+"""Left out where there is nothing to tell: some clients read into whatever is there."""
 
 
 def repo_info(facts: RepoFacts, expand: Iterable[str], *, listed: bool, more: Iterable[str] = ()) -> Shape:
@@ -149,7 +186,15 @@ def repo_info(facts: RepoFacts, expand: Iterable[str], *, listed: bool, more: It
     known = _EVERY | (_OF_MODELS if facts.repo.kind is hub.RepoKind.MODEL else {})
     wanted = list(expand) or [*(_LISTED if listed else _SHOWN), *more]
     found = {name: known[name](facts) for name in wanted if name in known}
+    found = {name: value for name, value in found.items() if value is not None or name not in _IF_ANY}
     return {"_id": facts.repo.id, "id": facts.repo.full_name, **found}
+
+
+def _base_models(card: Mapping[str, Any]) -> dict[str, Any] | None:
+    names = card.get("base_model")
+    names = [name for name in (names if isinstance(names, list) else [names]) if isinstance(name, str)]
+    relation = _word(card.get("base_model_relation")) or "finetune"
+    return {"relation": relation, "models": [{"id": name} for name in names]} if names else None
 
 
 def _changed(facts: RepoFacts) -> datetime:

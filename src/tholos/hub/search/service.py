@@ -1,0 +1,268 @@
+"""Searching: what matches, in which order, and how many of what.
+
+Up to 10,000 hits everything is counted; above, a fair sample is (one in 16, 64 or 256 of the documents that match and
+that the asker may see), and the answer says that it is an estimate.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime
+from typing import Any, Final, Literal
+
+from sqlalchemy import text
+
+from tholos.accounts.authorization import Action, Actor, may
+from tholos.hub import repository
+from tholos.hub.models import Repo
+from tholos.hub.names import RepoKind
+from tholos.hub.repos import require_reader
+from tholos.hub.search.corrections import corrected, extended
+from tholos.hub.search.documents import FACETS, SAMPLES, sample_term
+from tholos.hub.search.matching import Condition, Matching, Order, Terms, sight
+from tholos.hub.search.words import filter_term, query_terms
+from tholos.kit.database import ReadSession, storable
+from tholos.kit.errors import InvalidInput
+from tholos.kit.paging import BadCursor, Page, decode_cursor, encode_cursor
+
+Sort = Literal["trending", "downloads", "likes", "updated", "created"]
+SORTS: Final[Mapping[Sort, Order]] = {
+    "trending": Order(("trending", "updated_at", "doc")),
+    "downloads": Order(("downloads", "updated_at", "doc")),
+    "likes": Order(("likes", "updated_at", "doc")),
+    "updated": Order(("updated_at", "doc")),
+    "created": Order(("created_at", "doc")),
+}
+EXACT_HITS: Final = 10_000
+"""Up to so many hits are counted one by one."""
+MAX_TEXT: Final = 300
+MAX_WORDS: Final = 20
+MAX_FILTERS: Final = 20
+_VALUES_SHOWN = 30
+_SAMPLE_FOR_CERTAIN = 78  # of the smallest sample: 10,000 hits give 39, and 78 is six standard deviations away
+_GOOD_SAMPLE = 1000
+_WALK = 20_000
+# PostgreSQL takes the terms of a document, which are an expression, to cost nothing: left alone it computes them for
+# every row. The bitmap of a common word needs more room than is usual, or it forgets which rows it found.
+_POSTGRES_PLANS = (
+    "SELECT set_config('enable_seqscan', 'off', true), set_config('jit', 'off', true),"
+    " set_config('work_mem', '64MB', true)"
+)
+_START_AGAIN = "Start again without a cursor, and pass on `next_cursor` unchanged."
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """What is searched for. ``tags`` and ``facets`` (name, value) must all be met."""
+
+    text: str = ""
+    kind: RepoKind | None = None
+    owner: str = ""
+    tags: Sequence[str] = ()
+    facets: Sequence[tuple[str, str]] = ()
+    min_parameters: int | None = None
+    max_parameters: int | None = None
+    sort: Sort = "trending"
+
+
+@dataclass(frozen=True, slots=True)
+class Counts:
+    """How many repos match, in all and by the values of each facet, the most frequent first."""
+
+    total: int
+    facets: Mapping[str, Sequence[tuple[str, int]]]
+    estimated: bool
+    """The numbers come from a sample."""
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """One page of hits."""
+
+    page: Page[Repo]
+    counts: Counts
+    corrections: Mapping[str, Sequence[str]] = field(default_factory=dict)
+    """Words that nothing was found by, and what was searched for in their place."""
+
+
+def search(read: ReadSession, actor: Actor, wanted: Wanted, *, cursor: str | None = None, limit: int = 20) -> Found:
+    """Repos that the actor may read and that have every word and meet every filter, with counts.
+
+    A word is also found by words that begin or end with it. Where nothing is found, each word is also looked for in the
+    spellings that it is most likely a mistake for.
+
+    Raises InvalidInput, BadCursor, MissingScope.
+    """
+    words, filters = _checked(actor, wanted)
+    matching = _matching(read, actor, wanted, [*_extended(read, actor, words), *filters])
+    counts = _counts(read, matching)
+    corrections: dict[str, Sequence[str]] = {}
+    if not counts.total and words:
+        corrections = {word: found for word in words if (found := corrected(read, actor, word))}
+        if corrections:
+            guessed = [(word, *corrections.get(word, ())) for word in words]
+            matching = replace(matching, terms=(*guessed, *filters))
+            counts = _counts(read, matching)
+            corrections = corrections if counts.total else {}
+    many = counts.estimated or _is_everything(matching)
+    page = _page(read, actor, matching, SORTS[wanted.sort], cursor, limit, many=many)
+    return Found(page, counts, corrections)
+
+
+def list_found(
+    read: ReadSession, actor: Actor, wanted: Wanted, *, cursor: str | None = None, limit: int = 50
+) -> Page[Repo]:
+    """The page of `search` alone: nothing is counted and no spelling corrected. Raises as `search`."""
+    words, filters = _checked(actor, wanted)
+    matching = _matching(read, actor, wanted, [*_extended(read, actor, words), *filters])
+    many = _is_everything(matching) or _sampled(read, matching, SAMPLES[-1], _SAMPLE_FOR_CERTAIN)[1] > 0
+    return _page(read, actor, matching, SORTS[wanted.sort], cursor, limit, many=many)
+
+
+def facet_values(read: ReadSession, actor: Actor, wanted: Wanted) -> Mapping[str, list[str]]:
+    """The values of each facet among 10,000 of the hits. Raises as `search`."""
+    words, filters = _checked(actor, wanted)
+    matching = _matching(read, actor, wanted, [*_extended(read, actor, words), *filters])
+    lines, _ = _faceted(read, matching.indexed("facets").limit(EXACT_HITS))
+    found: dict[str, dict[str, None]] = {name: {} for name in FACETS}
+    for line in "\n".join(lines).split("\n"):
+        name, _, value = line.partition("=")
+        if value:
+            found[name][value] = None
+    return {name: list(values) for name, values in found.items()}
+
+
+def _checked(actor: Actor, wanted: Wanted) -> tuple[list[str], Terms]:
+    require_reader(actor)
+    for value in (wanted.text, wanted.owner, *wanted.tags, *(value for _, value in wanted.facets)):
+        if len(value) > MAX_TEXT or not storable(value):
+            raise InvalidInput(
+                f"What is searched for is longer than {MAX_TEXT} characters or holds a NUL or a lone surrogate.",
+                next="Shorten or correct it.",
+            )
+    words = query_terms(wanted.text)
+    if len(words) > MAX_WORDS or len(wanted.tags) + len(wanted.facets) > MAX_FILTERS:
+        raise InvalidInput(
+            f"A search has {MAX_WORDS} words and {MAX_FILTERS} filters at most.", next="Search for fewer at once."
+        )
+    unknown = [name for name, _ in wanted.facets if name not in FACETS]
+    if unknown:
+        raise InvalidInput(f'There is no facet "{unknown[0][:40]}".', next=f"Use one of {', '.join(FACETS)}.")
+    filters = [filter_term("tag", tag) for tag in wanted.tags]
+    filters += [filter_term(name, value) for name, value in wanted.facets]
+    if wanted.kind:
+        filters.append(filter_term("kind", wanted.kind.value))
+    if wanted.owner:
+        filters.append(filter_term("namespace", wanted.owner.lower()))
+    return words, tuple((term,) for term in filters)
+
+
+def _extended(read: ReadSession, actor: Actor, words: Sequence[str]) -> Terms:
+    return tuple(extended(read, actor, word) for word in words)
+
+
+def _matching(read: ReadSession, actor: Actor, wanted: Wanted, terms: Sequence[tuple[str, ...]]) -> Matching:
+    conditions: list[Condition] = []
+    if (least := wanted.min_parameters) is not None:
+        conditions.append(lambda c: c.parameters >= least)
+    if (most := wanted.max_parameters) is not None:
+        conditions.append(lambda c: c.parameters <= most)
+    is_sqlite = read.get_bind().dialect.name == "sqlite"
+    if not is_sqlite:
+        read.execute(text(_POSTGRES_PLANS))
+    return Matching(is_sqlite, tuple(terms), sight(read, actor), tuple(conditions))
+
+
+def _is_everything(matching: Matching) -> bool:
+    """Whether nothing but the asker's sight narrows the search down."""
+    return not matching.terms and not matching.conditions
+
+
+# -- counting
+
+
+def _counts(read: ReadSession, matching: Matching) -> Counts:
+    lines, size = _sampled(read, matching, SAMPLES[-1], _SAMPLE_FOR_CERTAIN)
+    if not size:
+        lines, total = _faceted(read, matching.indexed("facets").limit(EXACT_HITS + 1))
+        if total <= EXACT_HITS:
+            return _counted(lines, total, 1)
+        power = SAMPLES[0]
+        lines, size = _sampled(read, matching, power, 1)
+        return _counted(lines, size, 1 << power)
+    power = SAMPLES[-1]
+    if size < _GOOD_SAMPLE:
+        power = SAMPLES[1] if size << 2 >= _GOOD_SAMPLE else SAMPLES[0]
+        lines, size = _sampled(read, matching, power, 1)
+    return _counted(lines, size, 1 << power)
+
+
+def _sampled(read: ReadSession, matching: Matching, power: int, least: int) -> tuple[list[str], int]:
+    """The facets of one in 2**power of the matching documents, and how many these are; nothing below ``least``."""
+    lines, size = _faceted(read, matching.indexed("facets", more=(sample_term(power),)))
+    return (lines, size) if size >= least else ([], 0)
+
+
+def _faceted(read: ReadSession, query: Any) -> tuple[list[str], int]:
+    lines = list(read.scalars(query))
+    return lines, len(lines)
+
+
+def _counted(lines: Sequence[str], size: int, scale: int) -> Counts:
+    values = Counter("\n".join(lines).split("\n"))
+    facets: dict[str, list[tuple[str, int]]] = {name: [] for name in FACETS}
+    for entry, count in sorted(values.items(), key=lambda item: (-item[1], item[0])):
+        name, _, value = entry.partition("=")
+        if value and len(facets[name]) < _VALUES_SHOWN:
+            facets[name].append((value, count * scale))
+    return Counts(size * scale, facets, estimated=scale > 1)
+
+
+# -- the page
+
+
+def _page(
+    read: ReadSession,
+    actor: Actor,
+    matching: Matching,
+    order: Order,
+    cursor: str | None,
+    limit: int,
+    *,
+    many: bool,
+) -> Page[Repo]:
+    after = _decoded(order, cursor) if cursor else None
+    names = ("repo_id", *order.columns)
+    rows: list[Any] = []
+    if many:
+        # Where many match, the first in the order are found soonest by looking at one after the other.
+        walk = matching.walked(*names, order=order, after=after, budget=_WALK).limit(limit + 1)
+        rows = list(read.execute(walk))
+    if len(rows) <= limit:
+        rows = list(read.execute(matching.sorted(*names, order=order, after=after, limit=limit + 1)))
+    shown = rows[:limit]
+    repos = repository.repos_by_id(read, [row.repo_id for row in shown])
+    found = (repos.get(row.repo_id) for row in shown)
+    seen = [repo for repo in found if repo is not None and may(actor, Action.READ, repo)]
+    more = len(rows) > limit
+    return Page(seen, encode_cursor(*map(_plain, shown[-1][1:])) if more else None)
+
+
+def _plain(value: Any) -> str | float:
+    return value.isoformat() if isinstance(value, datetime) else value
+
+
+def _decoded(order: Order, cursor: str) -> list[Any]:
+    types = {"trending": float, "updated_at": str, "created_at": str}
+    values = list(decode_cursor(cursor, *(types.get(name, int) for name in order.columns)))
+    for i, value in enumerate(values):
+        if isinstance(value, str):
+            try:
+                values[i] = datetime.fromisoformat(value).astimezone(UTC)
+            except (ValueError, OverflowError):
+                raise BadCursor(next=_START_AGAIN) from None
+        elif not -(1 << 63) <= value < 1 << 63:
+            raise BadCursor(next=_START_AGAIN)
+    return values
