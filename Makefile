@@ -53,7 +53,7 @@ clean: ## Remove the environment and all caches
 
 .PHONY: system
 system:
-	@scripts/install_system_packages.sh chromium git git-lfs postgresql
+	@scripts/install_system_packages.sh bubblewrap chromium git git-lfs postgresql
 
 $(BIN)/python:
 	$(PYTHON) -m venv $(VENV)

@@ -33,7 +33,7 @@ from tholos.wire import routes as wire
 ROOMS = (accounts, jobs, hub, community, data, training, optimization, evaluation, serving)
 
 # Exactly these addresses: a branch may be called "x/blobs/y", and its body is bounded like any other.
-_UPLOAD = re.compile(r"/api/v1/(?:models|datasets)/[^/]+/[^/]+/(?:blobs/[^/]+|commits)")
+_UPLOAD = re.compile(r"/api/v1/(?:models|datasets|algorithms)/[^/]+/[^/]+/(?:blobs/[^/]+|commits)")
 
 
 def create_app(services: Services) -> FastAPI:

@@ -233,8 +233,31 @@ def test_keys_and_users(tholos, platform):
 def test_algorithms(tholos):
     assert "random_forest\t" in tholos("algorithms").out
     assert "kernel\tchoice\trbf\t" in tholos("algorithms", "svm").out
+    assert tholos("algorithms", "show", "svm").out == tholos("algorithms", "svm").out
     assert tholos("algorithms", "nonsense").code == 1
     assert {item["name"] for item in tholos("algorithms", "--json").json} > {"svm", "mlp"}
+
+
+def test_an_algorithm_is_started_shared_and_shown(tholos, tmp_path):
+    folder = tmp_path / "near-est: [x]"
+    assert tholos("algorithms", "init", folder).code == 0
+    assert tholos("algorithms", "init", folder).code == 1, "what is there already is not overwritten"
+    pushed = tholos("push", "shared", folder, "--kind", "algorithm")
+    assert pushed.code == 0, pushed.err
+    shown = tholos("algorithms", "show", "admin/shared")
+    assert "Near est: [x]" in shown.out
+    assert "shrink\tfloat\t0.1\t0 … 1\t" in shown.out
+    assert tholos("algorithms", "admin/shared@main", "--json").json["entry"] == "train.py:fit"
+    assert tholos("algorithms", "show", "admin/absent").code == 5
+    assert "admin/shared\tprivate" in tholos("algorithms", "repos", "--owner", "admin").out
+    assert "admin/shared\talgorithm" in tholos("repos", "list", "--kind", "algorithm").out
+    assert "train.py" in tholos("repos", "show", "shared", "--kind", "algorithm").out
+    assert tholos("pull", "shared", tmp_path / "pulled", "--kind", "algorithm").code == 0
+    assert (tmp_path / "pulled" / "train.py").read_bytes() == (folder / "train.py").read_bytes()
+    refused = tholos("train", "penguins", "-t", "species", "-a", "admin/shared", "-p", "shrink=3")
+    assert refused.code == 1
+    assert "from 0 to 1" in refused.err
+    assert tholos("repos", "delete", "shared", "--kind", "algorithm", "--yes").code == 0
 
 
 def test_config_prints_every_setting_and_no_secret(tholos, monkeypatch):

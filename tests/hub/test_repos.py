@@ -37,8 +37,9 @@ def test_a_repo_is_private_and_in_ones_own_namespace_by_default(services: Servic
     assert (repo.full_name, repo.visibility, repo.owner_id) == ("ada/penguins", "private", ada.account_id)
 
 
-def test_one_name_serves_a_model_and_a_dataset(services: Services, ada: Actor):
-    assert create(services, ada, "x").id != create(services, ada, "x", DATASET).id
+def test_one_name_serves_a_repo_of_every_kind(services: Services, ada: Actor):
+    assert len({create(services, ada, "x", kind).id for kind in hub.RepoKind}) == len(hub.RepoKind) == 3
+    assert names(services, ada, kind=hub.RepoKind.ALGORITHM) == ["ada/x"]
 
 
 SPELLINGS = ["ada/Penguins", "ADA/penguins", "penguins"]

@@ -11,11 +11,12 @@ from tholos.cli.connection import connect
 from tholos.cli.output import AsJson, print_json, say, short, transfer_bar
 
 if TYPE_CHECKING:
-    from tholos.sdk import Client, Dataset, Model
+    from tholos.sdk import Client
+    from tholos.sdk._sync.repos import RepoHandle
     from tholos.sdk.local_files import LocalFile
     from tholos.sdk.results import Revision
 
-Kind = Annotated[Literal["model", "dataset"], typer.Option(help="The repo's kind.")]
+Kind = Annotated[Literal["model", "dataset", "algorithm"], typer.Option(help="The repo's kind.")]
 Name = Annotated[str, typer.Argument(help="namespace/name; a name alone is in your own namespace.")]
 Pinned = Annotated[str, typer.Argument(help="namespace/name or namespace/name@revision.")]
 Message = Annotated[str, typer.Option("--message", "-m", help="What the commit says.")]
@@ -94,13 +95,13 @@ def pull(
         pull_from(handle(client, kind, name), folder, only=only, as_json=as_json)
 
 
-def handle(client: Client, kind: Literal["model", "dataset"], name: str) -> Model | Dataset:
+def handle(client: Client, kind: Literal["model", "dataset", "algorithm"], name: str) -> RepoHandle:
     """The repo of that kind and name."""
-    return client.model(name) if kind == "model" else client.dataset(name)
+    return client.repo(kind, name)
 
 
 def push_to(
-    repo: Model | Dataset,
+    repo: RepoHandle,
     path: Path,
     *,
     into: str,
@@ -118,13 +119,13 @@ def push_to(
         )
 
 
-def show_revision(repo: Model | Dataset, revision: Revision) -> None:
+def show_revision(repo: RepoHandle, revision: Revision) -> None:
     """Prints the revision that a push made."""
     print(revision.id, flush=True)
     say(f"{repo.name()} is at {short(revision.id)}: {revision.message}")
 
 
-def pull_from(repo: Model | Dataset, folder: Path | None, *, only: list[str] | None, as_json: bool) -> None:
+def pull_from(repo: RepoHandle, folder: Path | None, *, only: list[str] | None, as_json: bool) -> None:
     """Pulls with a progress bar and prints the folder."""
     target = folder or Path(repo.name().rpartition("/")[2])
     with transfer_bar("Downloading", quiet=as_json) as told:

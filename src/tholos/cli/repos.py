@@ -12,7 +12,7 @@ from tholos.cli.connection import connect
 from tholos.cli.files import Kind, Name, Pinned, handle
 from tholos.cli.output import AsJson, Yes, age, print_fields, print_json, print_table, say, short, size_text
 
-app = group("List, create, share and delete models and datasets.")
+app = group("List, create, share and delete models, datasets and algorithms.")
 app.add_typer(collaborators.app, name="collaborators")
 Visibility = Annotated[Literal["private", "public"], typer.Option(help="Who may read it.")]
 
@@ -20,7 +20,7 @@ Visibility = Annotated[Literal["private", "public"], typer.Option(help="Who may 
 @app.command("list", cls=Command)
 def list_repos(
     ctx: typer.Context,
-    kind: Annotated[Literal["model", "dataset"] | None, typer.Option(help="Only this kind.")] = None,
+    kind: Annotated[Literal["model", "dataset", "algorithm"] | None, typer.Option(help="Only this kind.")] = None,
     search: Annotated[str | None, typer.Option(help="Only names or descriptions that hold this.")] = None,
     owner: Annotated[str | None, typer.Option(help="Only this account's.")] = None,
     limit: Annotated[int, typer.Option(min=1, help="At most so many.")] = 100,
@@ -33,8 +33,11 @@ def list_repos(
       tholos repos list --kind model --search penguin
     """
     with connect(ctx) as client:
-        source = {None: client.repos, "model": client.models, "dataset": client.datasets}[kind]
-        repos = source.list(search=search, owner=owner, limit=limit)
+        if kind == "algorithm":
+            repos = list(client.algorithms.repos(search=search, owner=owner, limit=limit))
+        else:
+            source = {None: client.repos, "model": client.models, "dataset": client.datasets}[kind]
+            repos = source.list(search=search, owner=owner, limit=limit)
     if as_json:
         print_json([repo.raw for repo in repos])
         return

@@ -1,4 +1,4 @@
-"""``tholos algorithms`` and ``tholos train``."""
+"""``tholos train``."""
 
 from __future__ import annotations
 
@@ -12,46 +12,11 @@ import typer
 from tholos.cli.connection import connect
 from tholos.cli.failures import USAGE, fail
 from tholos.cli.files import Pinned
-from tholos.cli.output import AsJson, Detach, print_fields, print_json, print_table, say
+from tholos.cli.output import AsJson, Detach, print_fields, print_table, say
 from tholos.cli.waiting import finish
 
 _DURATION = re.compile(r"(\d+(?:\.\d+)?)\s*(s|min|m|h)?")
 _SECONDS = {None: 1, "s": 1, "m": 60, "min": 60, "h": 3600}
-
-
-def algorithms(
-    ctx: typer.Context,
-    name: Annotated[str | None, typer.Argument(help="Show this one with all its parameters.")] = None,
-    task: Annotated[str | None, typer.Option(help="Only those for this task, such as tabular-regression.")] = None,
-    as_json: AsJson = False,
-) -> None:
-    """List what can be trained; for one algorithm, its hyper-parameters with bounds and meanings.
-
-    Examples:
-      tholos algorithms
-      tholos algorithms random_forest
-      tholos algorithms --task text-classification --json
-    """
-    with connect(ctx) as client:
-        found = client.algorithms.list(task=task)
-    if name is not None:
-        found = [item for item in found if item.name == name]
-        if not found:
-            fail(f"There is no algorithm {name!r}.", "`tholos algorithms` lists all.")
-    if as_json:
-        print_json([item.raw for item in found])
-    elif name is None:
-        rows = [[item.name, item.title, ", ".join(item.tasks)] for item in found]
-        print_table(["algorithm", "title", "tasks"], rows, empty="No algorithm does that task.")
-        say("auto tries a portfolio of them; `tholos algorithms NAME` shows the parameters.")
-    else:
-        item = found[0]
-        print_fields({"name": item.name, "title": item.title, "tasks": item.tasks, "summary": item.summary})
-        print()
-        rows = [
-            [entry["name"], entry["type"], entry["default"], _bounds(entry), entry["doc"]] for entry in item.parameters
-        ]
-        print_table(["parameter", "type", "default", "allowed", "meaning"], rows, empty="It has no parameters.")
 
 
 def train(
@@ -60,7 +25,7 @@ def train(
     name: Annotated[str | None, typer.Option(help="The model to make; by default called like the dataset.")] = None,
     target: Annotated[str | None, typer.Option("--target", "-t", help="The column to predict.")] = None,
     algorithm: Annotated[
-        str, typer.Option("--algorithm", "-a", help="One of `tholos algorithms`, or auto: try a portfolio.")
+        str, typer.Option("--algorithm", "-a", help="One of `tholos algorithms`, ns/name@rev, or auto.")
     ] = "auto",
     param: Annotated[
         list[str] | None, typer.Option("--param", "-p", help="A hyper-parameter; repeatable.", metavar="NAME=VALUE")
@@ -85,6 +50,7 @@ def train(
       tholos train me/penguins --target species
       tholos train me/penguins -t species -a random_forest -p trees=200 --name me/forest
       tholos train me/penguins -t species --algorithm auto --budget 60s
+      tholos train me/penguins -t species --algorithm ada/centroid@v1 -p shrink=0.2
     """
     params = dict(_param(text) for text in param or [])
     with connect(ctx) as client:
@@ -120,14 +86,6 @@ def _seconds(text: str) -> float:
     if match is None:
         fail(f"{text!r} is not a duration.", "Write it like 60s, 5m or 1h.", USAGE)
     return float(match[1]) * _SECONDS[match[2]]
-
-
-def _bounds(parameter: Mapping[str, Any]) -> str:
-    if parameter.get("choices"):
-        return ", ".join(parameter["choices"])
-    if parameter.get("minimum") is not None:
-        return f"{parameter['minimum']:g} … {parameter['maximum']:g}"
-    return ""
 
 
 def _show(result: Mapping[str, Any]) -> None:

@@ -1,4 +1,4 @@
-"""How the hub's addresses are read: `/{models|datasets}/{namespace}/{name}/…`."""
+"""How the hub's addresses are read: `/{models|datasets|algorithms}/{namespace}/{name}/…`."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ class Address:
     name: str
 
 
-def _address(kinds: Literal["models", "datasets"], namespace: str, name: str) -> Address:
+def _address(kinds: Literal["models", "datasets", "algorithms"], namespace: str, name: str) -> Address:
     return Address(RepoKind(kinds.removesuffix("s")), f"{namespace}/{name}")
 
 

@@ -14,10 +14,12 @@ from tholos.hub.models import Repo
 from tholos.hub.names import MAIN, RepoKind
 from tholos.hub.revisions import resolve
 from tholos.jobs.lineage import Edge, Link, downstream, upstream
+from tholos.jobs.lineage import made_from as outputs_of
 from tholos.kit.database import ReadSession
 
 MAX_DEPTH: Final = 20
 MAX_NODES: Final = 500
+_MOST_LOOKED_AT: Final = 500
 _PRIVATE: Final = "private"
 _DEPLOYMENT: Final = "deployment"
 _REVISION_URN = re.compile(r"rev:([^@]+)@([0-9a-f]{40})")
@@ -29,7 +31,7 @@ class Node:
 
     urn: str
     kind: str
-    """``model``, ``dataset``, ``deployment`` or ``private``."""
+    """``model``, ``dataset``, ``algorithm``, ``deployment`` or ``private``."""
     label: str
     revision: str | None = None
 
@@ -56,7 +58,7 @@ class Graph:
 
 
 def subject(read: ReadSession, actor: Actor, text: str) -> str:
-    """The URN that "model:ns/name@rev", "dataset:ns/name@rev" or "deployment:ns/name" names.
+    """The URN that "model:ns/name@rev" (or another kind of repo) or "deployment:ns/name" names.
 
     "@rev" may be left out: the head of main. Raises InvalidSubject, and as `revisions.resolve`.
     """
@@ -70,7 +72,7 @@ def subject(read: ReadSession, actor: Actor, text: str) -> str:
             return urn
     raise InvalidSubject(
         f'"{text[:100]}" names nothing that has a lineage.',
-        next='Write "model:namespace/name@revision", "dataset:namespace/name@revision" or "deployment:namespace/name".',
+        next='Write "model:namespace/name@revision" (or dataset: or algorithm:) or "deployment:namespace/name".',
     )
 
 
@@ -91,6 +93,22 @@ def lineage(read: ReadSession, actor: Actor, urn: str, depth: int = 5) -> Graph:
                 break
         truncated |= walk.full or bool(frontier and step(read, sorted(frontier)))
     return Graph(walk.nodes[urn].urn, list(walk.nodes.values()), list(walk.arcs), truncated)
+
+
+def made_from(read: ReadSession, actor: Actor, repo: Repo, limit: int = 20) -> list[tuple[Repo, str]]:
+    """Models that jobs made from the latest revisions of a repo, with the commit: those that the actor may read, newest
+    first.
+    """
+    found: list[tuple[Repo, str]] = []
+    urns = [f"rev:{repo.id}@{commit}" for commit in repository.latest_commits(read, repo.id, _MOST_LOOKED_AT)]
+    for urn in outputs_of(read, urns, most=_MOST_LOOKED_AT):
+        match = _REVISION_URN.fullmatch(urn)
+        made = read.get(Repo, match[1]) if match else None
+        if match and made is not None and made.kind is RepoKind.MODEL and may(actor, Action.READ, made):
+            found.append((made, match[2]))
+        if len(found) == limit:
+            break
+    return found
 
 
 @dataclass

@@ -26,6 +26,7 @@ class RepoKind(StrEnum):
 
     MODEL = "model"
     DATASET = "dataset"
+    ALGORITHM = "algorithm"
 
     @property
     def plural(self) -> str:

@@ -192,6 +192,12 @@ def revision_ids(read: ReadSession, repo_id: str) -> set[str]:
     return set(read.scalars(select(Revision.commit_id).where(Revision.repo_id == repo_id)))
 
 
+def latest_commits(read: ReadSession, repo_id: str, limit: int) -> list[str]:
+    """Ids of the newest revisions of a repo, whatever branch they are on."""
+    query = select(Revision.commit_id).where(Revision.repo_id == repo_id)
+    return list(read.scalars(query.order_by(Revision.created_at.desc(), Revision.commit_id).limit(limit)))
+
+
 def tree_ids(read: ReadSession, repo_id: str, commits: Iterable[str] | None) -> list[str]:
     """The root trees of these revisions of a repo; of all, the newest first, for None."""
     query = select(Revision.tree_id).where(Revision.repo_id == repo_id)

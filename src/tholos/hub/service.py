@@ -19,7 +19,7 @@ from tholos.hub.gitobjects import EMPTY_TREE_ID
 from tholos.hub.histories import GitRef, History, ObjectStream, Request, Selection, git_refs, object_streams
 from tholos.hub.intake import Advice, Candidate, advise
 from tholos.hub.likes import like, like_counts, likers, likes_of, unlike
-from tholos.hub.lineage import Graph, lineage, subject
+from tholos.hub.lineage import Graph, lineage, made_from, subject
 from tholos.hub.merging import conflicts_of, merge_base, prepare_merge
 from tholos.hub.models import Fact, Repo, Revision
 from tholos.hub.moves import move_repo, moved_to
@@ -158,6 +158,7 @@ __all__ = [
     "list_repos",
     "list_revisions",
     "list_tags",
+    "made_from",
     "measurements",
     "merge_base",
     "move_repo",

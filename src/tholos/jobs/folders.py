@@ -8,9 +8,8 @@ two runs ever share one, for a run that was given up may still be writing.
 from __future__ import annotations
 
 import os
-import shutil
-from contextlib import suppress
 from dataclasses import dataclass
+from itertools import count
 from pathlib import Path
 from typing import BinaryIO
 
@@ -29,17 +28,40 @@ class JobFolder:
 
     def prepare(self) -> None:
         """Makes an empty scratch folder, and removes those of earlier runs."""
-        _remove(self.scratch.parent)
+        remove_folder(self.scratch.parent)
         self.scratch.mkdir(parents=True)
 
     def clear(self) -> None:
         """Removes this run's scratch folder. Raises OSError."""
-        _remove(self.scratch)
+        remove_folder(self.scratch)
 
 
-def _remove(folder: Path) -> None:
-    with suppress(FileNotFoundError):
-        shutil.rmtree(folder)
+def remove_folder(folder: Path) -> None:
+    """Removes a folder that strangers' code may have written: however deep it is, and whatever modes it has.
+
+    Folders are moved up before they are emptied, so that no path grows long and nothing recurses.
+    """
+    try:
+        descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC)
+    except FileNotFoundError:
+        return
+    os.close(descriptor)
+    numbers = count()
+    waiting = [folder]
+    while waiting:
+        emptied = waiting.pop()
+        emptied.chmod(0o700)
+        with os.scandir(emptied) as entries:
+            found = [(Path(entry.path), entry.is_dir(follow_symlinks=False)) for entry in entries]
+        for path, is_folder in found:
+            if not is_folder:
+                path.unlink()
+                continue
+            path.chmod(0o700)  # a folder can only be moved by who may write to it
+            moved = folder.parent / f".removed-{folder.name}-{os.getpid()}-{next(numbers)}"
+            path.rename(moved)
+            waiting.append(moved)
+        emptied.rmdir()
 
 
 def log_path(jobs_dir: Path, job_id: str) -> Path:

@@ -45,6 +45,11 @@ def downstream(read: ReadSession, urns: Collection[str]) -> list[Link]:
     return _links(read, urns, Direction.INPUT)
 
 
+def made_from(read: ReadSession, urns: Collection[str], *, most: int) -> list[str]:
+    """URNs of what the newest ``most`` jobs made from any of these, the newest job's first, each once."""
+    return repository.outputs_of(read, urns, most)
+
+
 def record_link(write: WriteSession, source: Edge, target: Edge, *, kind: str, owner_id: str) -> None:
     """Notes that ``target`` was made from ``source`` without a job; once more changes nothing but the labels."""
     write.merge(

@@ -228,6 +228,24 @@ def links(read: ReadSession, urns: Collection[str], at: Direction) -> list[tuple
     return [(row[0], row[1], row[2], row[3]) for row in read.execute(query)]
 
 
+def outputs_of(read: ReadSession, urns: Collection[str], most: int) -> list[str]:
+    """URNs of outputs of the newest ``most`` jobs that have one of ``urns`` as an input, each once."""
+    source, target = aliased(JobEdge), aliased(JobEdge)
+    query = (
+        select(target.urn)
+        .join(source, target.job_id == source.job_id)
+        .join(Job, Job.id == source.job_id)
+        .where(
+            source.direction == Direction.INPUT,
+            target.direction == Direction.OUTPUT,
+            source.urn.in_(tuple(set(urns))),
+        )
+        .order_by(Job.created_at.desc(), target.position)
+        .limit(most)
+    )
+    return list(dict.fromkeys(read.scalars(query)))
+
+
 def lineage_links(read: ReadSession, urns: Collection[str], at: Direction) -> list[LineageLink]:
     """Links without a job whose source (INPUT) or target (OUTPUT) is one of ``urns``."""
     near = LineageLink.source_urn if at is Direction.INPUT else LineageLink.target_urn

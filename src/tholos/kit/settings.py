@@ -126,6 +126,30 @@ class Settings(BaseSettings):
         300.0, ge=1, le=3600, description="Seconds after which a stream of a job's events ends; clients connect again."
     )
 
+    # -- algorithms in repos: the code of their authors, run in a sandbox
+    algorithm_sandbox: Literal["auto", "bubblewrap", "landlock", "off"] = Field(
+        "auto",
+        description="How the code of algorithm repos is confined. auto: by the first of bubblewrap and Landlock that "
+        "works on this machine.",
+    )
+    allow_unsandboxed_algorithms: bool = Field(
+        False,
+        description="Run the code of algorithm repos even where no sandbox works, or with none. It can then do "
+        "whatever the server can: only for servers whose users all trust each other.",
+    )
+    algorithm_time_s: float = Field(
+        3600.0, ge=1, le=7 * 24 * 3600, description="Seconds that one fit by an algorithm repo's code may take."
+    )
+    algorithm_cpu_s: int = Field(
+        4 * 3600, ge=1, le=90 * 24 * 3600, description="Processor seconds that one such fit may use."
+    )
+    algorithm_memory_mb: int = Field(
+        4096, ge=256, le=16 << 20, description="Memory in MiB that such code may use, its libraries included."
+    )
+    algorithm_disk_mb: int = Field(
+        2048, ge=1, le=16 << 20, description="MiB of disk that such code may write, and that its result may have."
+    )
+
     # -- hub
     max_blob_bytes: PositiveInt = Field(100 * GIB, description="Largest file that may be uploaded, in bytes.")
     blob_cache_bytes: int = Field(

@@ -25,6 +25,18 @@ class AddressRefused(errors.Unprocessable):
     default_code = "address_refused"
 
 
+class AlgorithmDescriptionInvalid(errors.Unprocessable):
+    """The algorithm repo's algorithm.yaml is missing, or a field of it is wrong."""
+
+    default_code = "algorithm_description_invalid"
+
+
+class AlgorithmTooLarge(errors.Unprocessable):
+    """The algorithm repo holds more files, or larger ones, than code has."""
+
+    default_code = "algorithm_too_large"
+
+
 class AlgorithmUnknown(errors.InvalidInput):
     """The catalogue has no algorithm of this name."""
 
@@ -967,6 +979,30 @@ class SamplesNotInstalled(errors.Unavailable):
     default_code = "samples_not_installed"
 
 
+class SandboxCrashed(errors.Unprocessable):
+    """The sandboxed code ended without a result, or said what it may not say."""
+
+    default_code = "sandbox_crashed"
+
+
+class SandboxLimit(errors.Unprocessable):
+    """The sandboxed code was ended because it used more than it may."""
+
+    default_code = "sandbox_limit"
+
+
+class SandboxResultInvalid(errors.Unprocessable):
+    """What the sandboxed code left behind is no plain file of a modest size."""
+
+    default_code = "sandbox_result_invalid"
+
+
+class SandboxUnavailable(errors.Unprocessable):
+    """This machine has no working sandbox, and the operator has not allowed to do without."""
+
+    default_code = "sandbox_unavailable"
+
+
 class SearchNothingFinished(errors.Unprocessable):
     """No trial of the search finished."""
 
@@ -1181,6 +1217,8 @@ BY_CODE: Mapping[str, type[errors.TholosError]] = {
     "account_disabled": AccountDisabled,
     "account_not_found": AccountNotFound,
     "address_refused": AddressRefused,
+    "algorithm_description_invalid": AlgorithmDescriptionInvalid,
+    "algorithm_too_large": AlgorithmTooLarge,
     "algorithm_unknown": AlgorithmUnknown,
     "algorithm_wrong_task": AlgorithmWrongTask,
     "ambiguous_revision": AmbiguousRevision,
@@ -1338,6 +1376,10 @@ BY_CODE: Mapping[str, type[errors.TholosError]] = {
     "route_not_found": RouteNotFound,
     "rows_too_few": RowsTooFew,
     "samples_not_installed": SamplesNotInstalled,
+    "sandbox_crashed": SandboxCrashed,
+    "sandbox_limit": SandboxLimit,
+    "sandbox_result_invalid": SandboxResultInvalid,
+    "sandbox_unavailable": SandboxUnavailable,
     "search_nothing_finished": SearchNothingFinished,
     "secret_unreadable": SecretUnreadable,
     "shard_too_large": ShardTooLarge,

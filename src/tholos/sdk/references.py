@@ -8,7 +8,7 @@ from urllib.parse import quote
 
 from tholos.sdk.errors import InvalidInput
 
-Kind = Literal["model", "dataset"]
+Kind = Literal["model", "dataset", "algorithm"]
 
 
 @dataclass(frozen=True, slots=True)

@@ -76,7 +76,7 @@ class Share(Result):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Repo(Result):
-    """A repo of kind "model" or "dataset"; ``head`` is the newest revision of its main branch, None while empty."""
+    """A repo of kind "model", "dataset" or "algorithm"; ``head`` is the newest revision of main, None while empty."""
 
     id: str
     kind: str
@@ -305,7 +305,7 @@ class Source(Result):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Algorithm(Result):
-    """An algorithm of the catalogue with its hyper-parameters."""
+    """An algorithm of the catalogue, or of a repo at one revision, with its hyper-parameters."""
 
     name: str
     title: str = ""
@@ -313,6 +313,9 @@ class Algorithm(Result):
     citation: str = ""
     tasks: tuple[str, ...] = ()
     parameters: tuple[Mapping[str, Any], ...] = ()
+    repo: str | None = None
+    revision: str | None = None
+    entry: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -10,39 +10,50 @@ from tholos.hub.cards import Card
 from tholos.runtimes.model import ModelDescription
 from tholos.tasks.fields import Field
 from tholos.tasks.task import task
+from tholos.training.algorithm import Algorithm
 from tholos.training.catalogue import algorithm, catalogue
 
 BEGIN = "<!-- tholos: begin. This part is written by training; the rest of the page is yours. -->"
 END = "<!-- tholos: end -->"
 
 _MAX_LABELS = 20
+_ALGORITHM = "algorithm:"
+"""Before the name of an algorithm repo, as a tag."""
 
 
-def model_card(name: str, model: ModelDescription, notes: tuple[str, ...], present: Card) -> str:
+def model_card(
+    name: str, model: ModelDescription, notes: tuple[str, ...], present: Card, entry: Algorithm | None = None
+) -> str:
     """The card's text, metadata first.
 
     `name` is `namespace/name`; `present` is the card that the repo has: what its owner wrote is kept, only the metadata
-    that training knows and the part between the two marks change.
+    that training knows and the part between the two marks change. `entry` is the algorithm, by default the catalogue's.
     """
     import yaml
 
     metadata = yaml.safe_dump(_metadata(model, present.metadata), allow_unicode=True, sort_keys=False, width=10_000)
-    return f"---\n{metadata}---\n{_body(_part(name, model, notes), present.body, name)}"
+    part = _part(name, model, notes, entry or algorithm(model.algorithm.name))
+    return f"---\n{metadata}---\n{_body(part, present.body, name)}"
 
 
 def _metadata(model: ModelDescription, present: Mapping[str, Any]) -> dict[str, Any]:
     tags = present.get("tags")
     ours = {"tholos", *catalogue()}
-    kept = [tag for tag in tags if tag not in ours] if isinstance(tags, list) else []
+    kept = [tag for tag in tags if tag not in ours and not _names_repo(tag)] if isinstance(tags, list) else []
+    repo = model.algorithm.name.partition("@")[0]
     found = {
         **present,
         "pipeline_tag": model.task,
         "library_name": "sklearn",
-        "tags": ["tholos", model.algorithm.name, *kept],
+        "tags": ["tholos", f"{_ALGORITHM}{repo}" if "/" in repo else repo, *kept],
     }
     if model.training.data.repo:
         found["datasets"] = [model.training.data.repo]
     return found
+
+
+def _names_repo(tag: Any) -> bool:
+    return isinstance(tag, str) and tag.startswith(_ALGORITHM)
 
 
 def _body(part: str, present: str, name: str) -> str:
@@ -55,14 +66,14 @@ def _body(part: str, present: str, name: str) -> str:
     return f"\n# {name.rpartition('/')[2]}\n\n{part}\n"
 
 
-def _part(name: str, model: ModelDescription, notes: tuple[str, ...]) -> str:
+def _part(name: str, model: ModelDescription, notes: tuple[str, ...], entry: Algorithm) -> str:
     signature = model.signature
-    entry = algorithm(model.algorithm.name)
     data = model.training.data
     source = f" on [{data.repo}](/datasets/{data.repo})" if data.repo else ""
+    title = _plain(entry.title)
     lines = [
         BEGIN,
-        f"{task(model.task).title} of {_code(signature.output.name)} by {entry.title.lower()}, trained{source}.",
+        f"{task(model.task).title} of {_code(signature.output.name)} by {title.lower()}, trained{source}.",
         "",
         "## Input",
         "",
@@ -78,17 +89,24 @@ def _part(name: str, model: ModelDescription, notes: tuple[str, ...]) -> str:
         "",
         "## Training",
         "",
-        f"- {entry.title}: {entry.summary}",
+        f"- {title}: {_plain(entry.summary)}",
+        *_origin(model.algorithm.name),
         f"- Hyper-parameters: {_code(json.dumps(model.algorithm.params))}",
         f"- Rows: {data.rows}" + (f", split {_code(data.split)}" if data.split else ""),
         *([f"- Data revision: {_code(data.revision)}"] if data.revision else []),
-        f"- Reference: {entry.citation}",
+        *([f"- Reference: {_plain(entry.citation)}"] if entry.citation else []),
         *(f"- Note: {_plain(note)}" for note in notes),
         "",
         "Measurements are kept with the revision that they were taken of and are shown beside this card.",
         END,
     ]
     return "\n".join(lines)
+
+
+def _origin(name: str) -> list[str]:
+    """Where the code of an algorithm repo is, down to its commit."""
+    repo, _, commit = name.partition("@")
+    return [f"- Code: [{repo}](/algorithms/{repo}/tree/{commit}), revision {_code(commit)}"] if commit else []
 
 
 def _remark(item: Field) -> str:

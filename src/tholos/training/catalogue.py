@@ -52,14 +52,24 @@ def algorithm(name: str, task: TaskId | None = None) -> Algorithm:
             next=f"{hint}`tholos algorithms` lists them: {', '.join(entries)}, {AUTO}.",
             near=near,
         )
-    if task is not None and task not in found.tasks:
-        suited = [item.name for item in for_task(task)]
+    return found if task is None else suited(found, task)
+
+
+def suited(entry: Algorithm, task: TaskId) -> Algorithm:
+    """The algorithm, which solves this task.
+
+    Raises:
+        WrongTask: it does not; the error names those of the catalogue that do.
+
+    """
+    if task not in entry.tasks:
+        names = [item.name for item in for_task(task)]
         raise WrongTask(
-            f"{found.title} does not do {task}.",
-            next=f"Algorithms for {task}: {', '.join(suited)}, {AUTO}.",
-            suited=suited,
+            f"{entry.title} does not do {task}.",
+            next=f"Algorithms for {task}: {', '.join(names)}, {AUTO}.",
+            suited=names,
         )
-    return found
+    return entry
 
 
 def for_task(task: TaskId) -> list[Algorithm]:

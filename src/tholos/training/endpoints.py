@@ -6,7 +6,7 @@ from typing import Annotated
 
 from fastapi import APIRouter, Query
 
-from tholos.accounts.dependencies import CurrentActor
+from tholos.accounts.dependencies import CurrentActor, OptionalActor, Read
 from tholos.accounts.errors import MissingScope
 from tholos.data.errors import SplitNotFound
 from tholos.hub.errors import AmbiguousRevision, RepoNotFound, RevisionNotFound
@@ -16,20 +16,22 @@ from tholos.kit.errors import responses
 from tholos.kit.http import ServicesDep
 from tholos.tasks.errors import UnknownTask
 from tholos.tasks.task import task as known_task
-from tholos.training import service
+from tholos.training import service, shared
 from tholos.training.catalogue import catalogue, for_task
 from tholos.training.errors import (
+    BrokenDescription,
     InvalidParameter,
     NotReplayable,
     TargetAsFeature,
     TargetMissing,
+    TooMuchCode,
     UnknownAlgorithm,
     UnknownFeature,
     UnknownParameter,
     WrongTask,
 )
 from tholos.training.request import OPTIONS
-from tholos.training.schemas import AlgorithmList, AlgorithmOut, ParameterOut, TrainIn
+from tholos.training.schemas import AlgorithmList, AlgorithmOut, ParameterOut, SharedAlgorithmOut, TrainIn
 
 router = APIRouter(prefix="/api/v1", tags=["training"])
 
@@ -47,6 +49,8 @@ _REFUSALS = [
     AmbiguousRevision,
     SplitNotFound,
     MissingScope,
+    BrokenDescription,
+    TooMuchCode,
 ]
 
 
@@ -59,6 +63,23 @@ def list_algorithms(
     return AlgorithmList(
         items=[AlgorithmOut.of(entry) for entry in entries], options=[ParameterOut.of(item) for item in OPTIONS]
     )
+
+
+@router.get(
+    "/algorithms/{namespace}/{name}/description",
+    responses=responses([RepoNotFound, RevisionNotFound, AmbiguousRevision, BrokenDescription]),
+)
+def describe_algorithm(
+    namespace: str,
+    name: str,
+    actor: OptionalActor,
+    read: Read,
+    services: ServicesDep,
+    revision: Annotated[str | None, Query(max_length=300, description="By default the head of main.")] = None,
+) -> SharedAlgorithmOut:
+    """What an algorithm repo says about itself in its algorithm.yaml: its tasks and its bounded parameters."""
+    wanted = f"{namespace}/{name}" + (f"@{revision}" if revision else "")
+    return SharedAlgorithmOut.of_repo(shared.resolve(read, services.blobs, actor, wanted))
 
 
 @router.post("/train", status_code=202, responses=responses(_REFUSALS))

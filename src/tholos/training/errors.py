@@ -4,7 +4,7 @@ InvalidInput (400)
   UnknownAlgorithm · UnknownParameter · InvalidParameter · WrongTask · TargetMissing · UnknownFeature · TargetAsFeature
 Unprocessable (422)
   OneClass · RareClass · TooFewRows · NoFeatures · TargetNotNumeric · TargetContinuous · WrongColumn · NothingFinished ·
-  TrainingFailed
+  TrainingFailed · BrokenDescription · TooMuchCode
 Conflict (409)
   NotReplayable
 """
@@ -110,6 +110,18 @@ class TrainingFailed(Unprocessable):
     """The algorithm could not be fitted to this data."""
 
     code: ClassVar[str] = "training_failed"
+
+
+class BrokenDescription(Unprocessable):
+    """The algorithm repo's algorithm.yaml is missing, or a field of it is wrong."""
+
+    code: ClassVar[str] = "algorithm_description_invalid"
+
+
+class TooMuchCode(Unprocessable):
+    """The algorithm repo holds more files, or larger ones, than code has."""
+
+    code: ClassVar[str] = "algorithm_too_large"
 
 
 class NotReplayable(Conflict):

@@ -15,6 +15,7 @@ from tholos.runtimes.skops import outputs_of
 from tholos.runtimes.threads import threads_for
 from tholos.tasks.signature import Outputs
 from tholos.training.algorithm import Algorithm, Params
+from tholos.training.confined import settled
 from tholos.training.errors import TrainingFailed
 from tholos.training.pipelines import build, frame_of
 from tholos.training.prepared import Prepared, Rows
@@ -68,7 +69,7 @@ def fit(candidate: Candidate, prepared: Prepared, rows: Rows | None = None) -> F
         frame = frame_of(prepared.signature, batch)
         started = time.perf_counter()  # not before: building imports the library
         pipeline.fit(frame, target)
-    return Fit(pipeline=pipeline, duration_s=time.perf_counter() - started, notes=tuple(notes))
+    return Fit(pipeline=settled(pipeline), duration_s=time.perf_counter() - started, notes=tuple(notes))
 
 
 def score(candidate: Candidate, prepared: Prepared, scoring: Scoring) -> Scored:

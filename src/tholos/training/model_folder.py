@@ -63,7 +63,7 @@ def write_model(
         "job_id": job_id,
     }
     (folder / TRAINING_JSON).write_bytes(msgspec.json.format(msgspec.json.encode(record), indent=2) + b"\n")
-    card = model_card(name, description, trained.notes, present)
+    card = model_card(name, description, trained.notes, present, trained.chosen.algorithm)
     (folder / CARD_FILE).write_text(card, encoding="utf-8")
     return description
 

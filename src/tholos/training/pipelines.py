@@ -75,7 +75,7 @@ def _vectorizer(params: Params) -> Any:
     return TfidfVectorizer(
         lowercase=True,
         token_pattern=WORD_PATTERN,
-        ngram_range=(1, int(params["max_ngram"])),
-        min_df=int(params["min_count"]),
-        max_features=int(params["max_features"]),
+        ngram_range=(1, int(params.get("max_ngram", 1))),
+        min_df=int(params.get("min_count", 1)),
+        max_features=int(params.get("max_features", 50_000)),
     )

@@ -12,7 +12,7 @@ from tholos.tasks.images import encode_png
 from tholos.tasks.signature import Batch, Signature, TaskId
 from tholos.tasks.tables import batch_of
 from tholos.training import statistics
-from tholos.training.algorithm import Shape
+from tholos.training.algorithm import Algorithm, Shape
 from tholos.training.features import choose_fields
 from tholos.training.request import TrainingRequest
 from tholos.training.target import Target, choose_target, choose_task, read_target, types_of
@@ -66,8 +66,8 @@ def smallest_class(signature: Signature, target: np.ndarray[Any, Any]) -> int:
     return 0 if labels is None else int(np.bincount(target, minlength=len(labels)).min())
 
 
-def prepare(table: pa.Table, request: TrainingRequest) -> Prepared:
-    """Choose target, task and fields, and read them.
+def prepare(table: pa.Table, request: TrainingRequest, entry: Algorithm | None = None) -> Prepared:
+    """Choose target, task and fields, and read them; `entry` as for `choose_task`.
 
     Raises:
         InvalidInput, Unprocessable: see `tholos.training.errors` and `tholos.tasks.errors`; each says what to do.
@@ -75,7 +75,7 @@ def prepare(table: pa.Table, request: TrainingRequest) -> Prepared:
     """
     types = types_of(table)
     name = choose_target(types, request.target)
-    task = choose_task(types, table, name, request)
+    task = choose_task(types, table, name, request, entry)
     target = read_target(table, name, task)
     notes: list[str] = []
     without = len(table) - len(target.rows)

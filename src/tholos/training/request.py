@@ -96,6 +96,8 @@ class TrainingRequest:
             raise InvalidParameter(
                 "validation and folds are two ways to score.", next="Give one of them.", parameter="folds"
             )
+        if self.shared:
+            return  # an algorithm repo's, which are checked against its description when it is read
         if self.algorithm != AUTO:
             algorithm(self.algorithm, self.task).check(self.params)
         elif self.params:
@@ -104,6 +106,11 @@ class TrainingRequest:
                 next="Leave out the parameters, or name the algorithm that they belong to.",
                 parameter=next(iter(self.params)),
             )
+
+    @property
+    def shared(self) -> bool:
+        """Whether the algorithm is an algorithm repo's; names of the catalogue hold no slash."""
+        return "/" in self.algorithm
 
     def to_json(self) -> dict[str, Any]:
         """The request as JSON values, for a job's payload and `training.json`."""

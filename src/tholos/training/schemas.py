@@ -10,6 +10,7 @@ from tholos.tasks.signature import TaskId
 from tholos.training.algorithm import Algorithm, Parameter
 from tholos.training.catalogue import AUTO
 from tholos.training.request import TrainingRequest
+from tholos.training.shared import SharedAlgorithm
 
 
 class ParameterOut(BaseModel):
@@ -60,6 +61,29 @@ class AlgorithmOut(BaseModel):
         )
 
 
+class SharedAlgorithmOut(AlgorithmOut):
+    """What an algorithm repo says about itself, at one revision."""
+
+    repo: str
+    revision: str = Field(description="The commit that was read.")
+    entry: str = Field(description="file.py:function")
+
+    @classmethod
+    def of_repo(cls, found: SharedAlgorithm) -> SharedAlgorithmOut:
+        told = found.description
+        return cls(
+            name=found.repo.full_name,
+            title=told.title,
+            summary=told.summary,
+            tasks=list(told.tasks),
+            citation=told.citation,
+            parameters=[ParameterOut.of(item) for item in told.parameters],
+            repo=found.repo.full_name,
+            revision=found.revision.commit_id,
+            entry=told.entry,
+        )
+
+
 class AlgorithmList(BaseModel):
     """The catalogue, and the options that every training takes beside an algorithm's own parameters."""
 
@@ -81,7 +105,11 @@ class TrainIn(BaseModel):
     )
     target: str | None = Field(None, max_length=1000, description="The column to predict.")
     features: list[str] | None = Field(None, max_length=10_000, description="By default every column that can be used.")
-    algorithm: str = Field(AUTO, max_length=100, description="A name of the catalogue, or auto.")
+    algorithm: str = Field(
+        AUTO,
+        max_length=400,
+        description="A name of the catalogue, auto, or an algorithm repo as namespace/name or namespace/name@revision.",
+    )
     params: dict[str, Any] = Field(default_factory=dict, description="Hyper-parameters of the algorithm.")
     task: str | None = Field(None, max_length=100)
     name: str | None = Field(None, max_length=200, description="The model, created where there is none.")

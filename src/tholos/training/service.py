@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 from tholos.accounts.authorization import Action, Actor, authorize
@@ -17,6 +17,9 @@ from tholos.jobs.lineage import Edge
 from tholos.jobs.models import Job, JobState
 from tholos.kit.database import ReadSession
 from tholos.kit.services import Services
+from tholos.training import shared
+from tholos.training.algorithm import Params, Shape
+from tholos.training.catalogue import suited
 from tholos.training.errors import NotReplayable
 from tholos.training.features import check_features
 from tholos.training.kinds import TRAIN
@@ -43,6 +46,9 @@ class Order:
     model_repo_id: str
     request: dict[str, Any]
     """`TrainingRequest.to_json`"""
+    algorithm_repo_id: str | None = None
+    """None for an algorithm of the catalogue."""
+    algorithm_revision: str | None = None
     replay_of: str | None = None
     """The revision of the model whose recorded trials are run again."""
 
@@ -75,12 +81,17 @@ def submit_training(
     Raises:
         RepoNotFound, RevisionNotFound, AmbiguousRevision, SplitNotFound: the data is not there, or may not be read.
         TargetMissing, UnknownFeature, TargetAsFeature: the columns are known and do not have it.
+        BrokenDescription, UnknownParameter, InvalidParameter, WrongTask: of an algorithm repo, which must be readable.
         InvalidName, Forbidden, MissingScope: the model may not be written.
 
     """
     with services.database.read() as read:
         data, data_revision = hub.resolve(read, actor, hub.RepoKind.DATASET, dataset, revision or hub.MAIN)
         chosen = _choose_split(read, services, data, data_revision, split)
+        code = shared.resolve(read, services.blobs, actor, request.algorithm) if request.shared else None
+        if code is not None:
+            shared.check_out(read, code)
+            request = _checked(request, code)
     _check_columns(services, data, data_revision, request)
     model = hub.ensure_repo(
         services.database, services.blobs, actor, hub.RepoKind.MODEL, name or data.full_name.partition("/")[2]
@@ -93,9 +104,16 @@ def submit_training(
         model=model.full_name,
         model_repo_id=model.id,
         request=request.to_json(),
+        algorithm_repo_id=code.repo.id if code else None,
+        algorithm_revision=code.revision.commit_id if code else None,
     )
-    title = f"Train {model.full_name} on {data.full_name} ({request.algorithm})"
-    return _enqueue(services, actor, order, title, model.owner_id)
+    return _enqueue(
+        services,
+        actor,
+        order,
+        f"Train {model.full_name} on {data.full_name} ({code.label if code else request.algorithm})",
+        model.owner_id,
+    )
 
 
 def replay_training(services: Services, actor: Actor, job_id: str) -> Job:
@@ -121,18 +139,35 @@ def replay_training(services: Services, actor: Actor, job_id: str) -> Job:
         model = hub.get_repo_by_id(read, actor, earlier.model_repo_id, Action.WRITE)
         hub.revision_of(read, data, earlier.data_revision)
         made = hub.revision_of(read, model, job.result["revision"])
+        if earlier.algorithm_repo_id is not None and earlier.algorithm_revision is not None:
+            shared.pinned(read, services.blobs, actor, earlier.algorithm_repo_id, earlier.algorithm_revision)
     order = Order(**{**earlier.to_payload(), "replay_of": made.commit_id})
     return _enqueue(services, actor, order, f"Replay the training of {order.model} on {order.dataset}", model.owner_id)
 
 
 def _enqueue(services: Services, actor: Actor, order: Order, title: str, owner_id: str) -> Job:
     edges = [_edge(order.data_repo_id, order.data_revision, "data", f"dataset {order.dataset}")]
+    if order.algorithm_repo_id is not None and order.algorithm_revision is not None:
+        name = str(order.request["algorithm"]).partition("@")[0]
+        edges.append(_edge(order.algorithm_repo_id, order.algorithm_revision, "algorithm", f"algorithm {name}"))
     if order.replay_of is not None:
         edges.append(_edge(order.model_repo_id, order.replay_of, "model", f"model {order.model}"))
     with services.database.write() as write:
         job = jobs.enqueue(write, actor, TRAIN, order.to_payload(), title=title, inputs=edges, about=owner_id)
         authorize(actor, Action.WRITE, job)  # a token that may only read starts no jobs
     return job
+
+
+def _checked(request: TrainingRequest, code: shared.SharedAlgorithm) -> TrainingRequest:
+    """The request, which names the revision by its commit and has parameters that the algorithm takes."""
+    entry = code.entry(_never_built)
+    if request.task is not None:
+        suited(entry, request.task)
+    return replace(request, algorithm=code.name, params=entry.check(request.params))
+
+
+def _never_built(_params: Params, _shape: Shape, _seed: int) -> Any:
+    raise AssertionError("code of a repo is built in its job alone")
 
 
 def _edge(repo_id: str, commit_id: str, role: str, label: str) -> Edge:

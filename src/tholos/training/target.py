@@ -12,6 +12,7 @@ import numpy as np
 from tholos.data.columns import ColumnType, column_type
 from tholos.tasks.signature import Label, Output, TaskId
 from tholos.tasks.tables import labels_of, numbers_of
+from tholos.training.algorithm import Algorithm
 from tholos.training.catalogue import AUTO, algorithm
 from tholos.training.errors import (
     OneClass,
@@ -87,8 +88,13 @@ def choose_target(types: Types, asked: str | None) -> str:
     )
 
 
-def choose_task(types: Types, table: pa.Table, target: str, request: TrainingRequest) -> TaskId:
-    """The task asked for, or the one that the target and the input columns make."""
+def choose_task(
+    types: Types, table: pa.Table, target: str, request: TrainingRequest, entry: Algorithm | None = None
+) -> TaskId:
+    """The task asked for, or the one that the target and the input columns make.
+
+    `entry` is the algorithm that the request names where that is not one of the catalogue.
+    """
     if request.task is not None:
         return request.task
     inputs = [name for name in request.features or types if name != target and name in types]
@@ -99,14 +105,15 @@ def choose_task(types: Types, table: pa.Table, target: str, request: TrainingReq
         return "text-classification"
     if kinds == [ColumnType.STRING] and len(table.column(inputs[0]).unique()) > request.max_categories:
         return "text-classification"
-    return _tabular_task(types[target], table.column(target), request.algorithm)
+    if entry is None and request.algorithm != AUTO:
+        entry = algorithm(request.algorithm)
+    return _tabular_task(types[target], table.column(target), () if entry is None else entry.tasks)
 
 
-def _tabular_task(kind: ColumnType, column: pa.ChunkedArray, name: str) -> TaskId:
-    if name != AUTO:
-        tabular: list[TaskId] = [item for item in algorithm(name).tasks if item.startswith("tabular-")]
-        if len(tabular) == 1:
-            return tabular[0]
+def _tabular_task(kind: ColumnType, column: pa.ChunkedArray, tasks: tuple[TaskId, ...]) -> TaskId:
+    tabular: list[TaskId] = [item for item in tasks if item.startswith("tabular-")]
+    if len(tabular) == 1:
+        return tabular[0]
     if kind is ColumnType.NUMBER:
         return "tabular-regression"
     if kind is ColumnType.INTEGER and len(column.unique()) > MAX_INTEGER_CLASSES:

@@ -12,8 +12,9 @@ from typing import TYPE_CHECKING, Any
 
 from tholos.tasks.signature import Signature
 from tholos.tasks.task import task
+from tholos.training.algorithm import Algorithm
 from tholos.training.auto import Search, Trial, ranking, replay, search
-from tholos.training.catalogue import AUTO, algorithm
+from tholos.training.catalogue import AUTO, algorithm, suited
 from tholos.training.errors import InvalidParameter, TrainingFailed
 from tholos.training.fitting import Candidate, fit, score
 from tholos.training.prepared import Prepared, prepare
@@ -25,6 +26,8 @@ if TYPE_CHECKING:
 
 SCORED_WITHIN_S = 1.0
 """A named algorithm that is fitted within this time is scored as well (by one more fit) when nothing else was asked."""
+SHARED_SCORED_WITHIN_S = 60.0
+"""The same for code of an algorithm repo: some seconds of it go into starting a sandbox."""
 
 RECORDED_PACKAGES = ("tholos", "scikit-learn", "numpy", "scipy", "pandas", "skops", "pyarrow", "pillow")
 
@@ -106,6 +109,7 @@ def train(
     table: pa.Table,
     request: TrainingRequest,
     *,
+    entry: Algorithm | None = None,
     recorded: Recorded | None = None,
     progress: Progress = lambda _fraction, _step: None,
     metric: Metric = lambda _name, _value, _step: None,
@@ -113,7 +117,8 @@ def train(
     """Train on every row of `table` that has a target.
 
     The final pipeline is always fitted on all of them; scoring fits others on parts of the rows. `recorded` replays an
-    earlier training: the same trials and the same scoring, with the same figures.
+    earlier training: the same trials and the same scoring, with the same figures. `entry` is the algorithm that the
+    request names where that is not one of the catalogue.
 
     Raises:
         InvalidInput, Unprocessable: see `tholos.training.errors`; each says what to do.
@@ -121,11 +126,11 @@ def train(
     """
     started = time.perf_counter()
     progress(0.0, "preparing the data")
-    prepared = prepare(table, request)
+    prepared = prepare(table, request, entry)
     if request.algorithm == AUTO:
         outcome = _search(prepared, request, recorded, progress, metric)
     else:
-        outcome = _fit_one(prepared, request, recorded, progress)
+        outcome = _fit_one(prepared, request, entry, recorded, progress)
     for name, value in outcome.scores.items():
         metric(f"validation.{name}", value, len(outcome.trials))
     return Trained(
@@ -195,8 +200,14 @@ def _search(
     )
 
 
-def _fit_one(prepared: Prepared, request: TrainingRequest, recorded: Recorded | None, progress: Progress) -> _Outcome:
-    entry = algorithm(request.algorithm, prepared.task)
+def _fit_one(
+    prepared: Prepared,
+    request: TrainingRequest,
+    given: Algorithm | None,
+    recorded: Recorded | None,
+    progress: Progress,
+) -> _Outcome:
+    entry = algorithm(request.algorithm, prepared.task) if given is None else suited(given, prepared.task)
     chosen = Candidate(algorithm=entry, params=entry.check(request.params), seed=request.seed)
     asked = recorded.scoring if recorded else asked_scoring(request)
     if asked:
@@ -206,7 +217,8 @@ def _fit_one(prepared: Prepared, request: TrainingRequest, recorded: Recorded | 
     notes = list(final.notes)
     scoring, scores = asked, {}
     if asked is None and recorded is None and request.validation is None:
-        scoring, reason = _free_scoring(prepared, final.duration_s)
+        longest_s = SCORED_WITHIN_S if given is None else SHARED_SCORED_WITHIN_S
+        scoring, reason = _free_scoring(prepared, final.duration_s, longest_s)
         notes.extend(reason)
     if scoring is not None:
         progress(0.6, "scoring on rows held out")
@@ -229,9 +241,9 @@ def _fit_one(prepared: Prepared, request: TrainingRequest, recorded: Recorded | 
     )
 
 
-def _free_scoring(prepared: Prepared, fit_s: float) -> tuple[Scoring | None, list[str]]:
+def _free_scoring(prepared: Prepared, fit_s: float, longest_s: float) -> tuple[Scoring | None, list[str]]:
     """The scoring that costs next to nothing, or a note that says why there is none."""
-    if fit_s > SCORED_WITHIN_S:
+    if fit_s > longest_s:
         reason = f"No validation figures: one more fit would take {fit_s:.1f} s."
         return None, [f"{reason} Evaluate the model on a test split, or train with a validation share."]
     scoring = Scoring(method="holdout")

@@ -17,6 +17,7 @@ from tholos.kit.database import ReadSession, WriteSession
 from tholos.kit.hardware import hardware
 from tholos.runtimes.model import MODEL_JSON, MODEL_ONNX, MODEL_SKOPS
 from tholos.tasks.task import task
+from tholos.training import shared
 from tholos.training.auto import Trial
 from tholos.training.catalogue import algorithm
 from tholos.training.model_folder import TRAINING_JSON, Source, write_model
@@ -53,12 +54,15 @@ def train(ctx: JobContext) -> Publish:
     order = Order.from_payload(ctx.payload)
     with ctx.database.read() as read:
         subject = _subject(read, ctx, order)
+        code = _code(read, ctx, order)
+    entry = shared.confined(ctx, *code) if code is not None else None
     ctx.progress(0.0, "reading the data")
     table = views.load(ctx, subject.data, subject.data_revision, split=order.split)
     print(f"{len(table)} rows and {table.num_columns} columns of {order.dataset} ({order.split or 'all rows'})")  # noqa: T201 - goes to the job's log
     trained = train_table(
         table,
         TrainingRequest.from_json(order.request),
+        entry=entry,
         recorded=subject.recorded,
         progress=lambda fraction, step: ctx.progress(0.05 + 0.85 * fraction, step),
         metric=ctx.metric,
@@ -103,6 +107,16 @@ def _subject(read: ReadSession, ctx: JobContext, order: Order) -> _Subject:
         derived=tuple(name for name in DERIVED if name in present),
         recorded=recorded,
     )
+
+
+def _code(
+    read: ReadSession, ctx: JobContext, order: Order
+) -> tuple[shared.SharedAlgorithm, list[tuple[str, str]]] | None:
+    """The algorithm repo's revision that the order names, with its files; None for an algorithm of the catalogue."""
+    if order.algorithm_repo_id is None or order.algorithm_revision is None:
+        return None
+    found = shared.pinned(read, ctx.blobs, ctx.actor, order.algorithm_repo_id, order.algorithm_revision)
+    return found, shared.check_out(read, found)
 
 
 def _publish(

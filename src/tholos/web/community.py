@@ -15,8 +15,9 @@ from tholos.kit.database import ReadSession
 from tholos.kit.http import ServicesDep
 from tholos.kit.paging import decode_cursor, encode_cursor
 from tholos.web.rendering import page
-from tholos.web.repos import DATASET, MODEL, At, RepoAt
+from tholos.web.repos import ALGORITHM, DATASET, MODEL, At, RepoAt
 
+algorithms = APIRouter(prefix=ALGORITHM, include_in_schema=False)
 datasets = APIRouter(prefix=DATASET, include_in_schema=False)
 models = APIRouter(prefix=MODEL, include_in_schema=False)
 _PAGE = 30
@@ -45,6 +46,7 @@ class _Thread:
 Thread = Annotated[_Thread, Depends()]
 
 
+@algorithms.get(_D)
 @datasets.get(_D)
 @models.get(_D)
 def show_discussions(
@@ -77,6 +79,7 @@ def show_discussions(
     )
 
 
+@algorithms.post(_D)
 @datasets.post(_D)
 @models.post(_D)
 def open_discussion(
@@ -91,6 +94,7 @@ def open_discussion(
     return _Thread(at, view.discussion.number).back()
 
 
+@algorithms.get(_N)
 @datasets.get(_N)
 @models.get(_N)
 def show_discussion(
@@ -100,6 +104,7 @@ def show_discussion(
     return _page(request, thread, actor, read, services, "discussion.html")
 
 
+@algorithms.get(f"{_N}/files")
 @datasets.get(f"{_N}/files")
 @models.get(f"{_N}/files")
 def show_changes(request: Request, thread: Thread, actor: OptionalActor, read: Read, services: ServicesDep) -> Response:
@@ -107,6 +112,7 @@ def show_changes(request: Request, thread: Thread, actor: OptionalActor, read: R
     return _page(request, thread, actor, read, services, "changes.html")
 
 
+@algorithms.post(f"{_N}/comment")
 @datasets.post(f"{_N}/comment")
 @models.post(f"{_N}/comment")
 def comment(thread: Thread, actor: CurrentActor, services: ServicesDep, text: Text) -> Response:
@@ -115,6 +121,7 @@ def comment(thread: Thread, actor: CurrentActor, services: ServicesDep, text: Te
     return thread.back()
 
 
+@algorithms.post(f"{_N}/comments/{{comment_id}}/edit")
 @datasets.post(f"{_N}/comments/{{comment_id}}/edit")
 @models.post(f"{_N}/comments/{{comment_id}}/edit")
 def edit_comment(thread: Thread, comment_id: str, actor: CurrentActor, services: ServicesDep, text: Text) -> Response:
@@ -123,6 +130,7 @@ def edit_comment(thread: Thread, comment_id: str, actor: CurrentActor, services:
     return thread.back()
 
 
+@algorithms.post(f"{_N}/comments/{{comment_id}}/hide")
 @datasets.post(f"{_N}/comments/{{comment_id}}/hide")
 @models.post(f"{_N}/comments/{{comment_id}}/hide")
 def hide_comment(thread: Thread, comment_id: str, actor: CurrentActor, services: ServicesDep) -> Response:
@@ -131,6 +139,7 @@ def hide_comment(thread: Thread, comment_id: str, actor: CurrentActor, services:
     return thread.back()
 
 
+@algorithms.post(f"{_N}/title")
 @datasets.post(f"{_N}/title")
 @models.post(f"{_N}/title")
 def rename(
@@ -141,6 +150,7 @@ def rename(
     return thread.back()
 
 
+@algorithms.post(f"{_N}/status")
 @datasets.post(f"{_N}/status")
 @models.post(f"{_N}/status")
 def set_status(
@@ -155,6 +165,7 @@ def set_status(
     return thread.back()
 
 
+@algorithms.post(f"{_N}/merge")
 @datasets.post(f"{_N}/merge")
 @models.post(f"{_N}/merge")
 def merge(thread: Thread, actor: CurrentActor, services: ServicesDep, text: Text = "") -> Response:

@@ -22,8 +22,10 @@ from tholos.web.rendering import page
 from tholos.web.usage import usage_of
 
 DATASET = "/datasets/{namespace}/{name}"
+ALGORITHM = "/algorithms/{namespace}/{name}"
 MODEL = "/{namespace}/{name}"
 datasets = APIRouter(prefix=DATASET, include_in_schema=False)
+algorithms = APIRouter(prefix=ALGORITHM, include_in_schema=False)
 models = APIRouter(prefix=MODEL, include_in_schema=False)
 _PAGE = 30
 _SHOWN_BYTES = 64 * 1024
@@ -51,8 +53,8 @@ class RepoPage:
 
 
 def address(repo: hub.Repo) -> str:
-    """Where a repo's pages are: models at the root, datasets below ``/datasets``, as on Hugging Face's hub."""
-    prefix = "" if repo.kind is hub.RepoKind.MODEL else "/datasets"
+    """Where a repo's pages are: models at the root, other kinds below their name, as on Hugging Face's hub."""
+    prefix = "" if repo.kind is hub.RepoKind.MODEL else f"/{repo.kind.plural}"
     return f"{prefix}/{repo.full_name}"
 
 
@@ -70,8 +72,9 @@ class RepoAt:
 
 
 def _repo_at(request: Request, namespace: str, name: str) -> RepoAt:
-    # No account can be called "datasets", so the address says which kind it is.
-    kind = hub.RepoKind.DATASET if request.url.path.startswith("/datasets/") else hub.RepoKind.MODEL
+    # No account can be called "datasets" or "algorithms", so the address says which kind it is.
+    first = request.url.path.split("/", 2)[1]
+    kind = next((kind for kind in hub.RepoKind if kind.plural == first), hub.RepoKind.MODEL)
     return RepoAt(kind, f"{namespace}/{name}")
 
 
@@ -91,6 +94,7 @@ def model_description(services: ServicesDep, read: ReadSession, found: RepoPage)
         return None  # the card is still worth showing; deploying it says what is broken
 
 
+@algorithms.get("")
 @datasets.get("")
 @models.get("")
 def show_card(request: Request, at: At, actor: OptionalActor, read: Read, services: ServicesDep) -> Response:
@@ -109,14 +113,17 @@ def show_card(request: Request, at: At, actor: OptionalActor, read: Read, servic
     }
     is_model = at.kind is hub.RepoKind.MODEL
     model = model_description(services, read, found) if is_model else None
-    unread = None if is_model else view_of(read, found.repo.id, found.revision.commit_id)
+    is_data = at.kind is hub.RepoKind.DATASET
+    unread = None if not is_data else view_of(read, found.repo.id, found.revision.commit_id)
     if unread is not None and unread.state == "failed" and unread.error is not None:
         shown["warnings"] = (*card.warnings, f"{unread.error['message']} {unread.error['next']}")
     used = usage_of(read, found.repo)
     return page(request, "card.html", actor, tab="card", card=shown, model=model, used=used, **values)
 
 
+@algorithms.get("/tree/{rev}")
 @datasets.get("/tree/{rev}")
+@algorithms.get("/tree/{rev}/{path:path}")
 @datasets.get("/tree/{rev}/{path:path}")
 @models.get("/tree/{rev}")
 @models.get("/tree/{rev}/{path:path}")
@@ -129,6 +136,7 @@ def show_tree(request: Request, at: At, actor: OptionalActor, read: Read, rev: s
     return page(request, "files.html", actor, tab="files", entries=entries, crumbs=crumbs, **found.values)
 
 
+@algorithms.get("/blob/{rev}/{path:path}")
 @datasets.get("/blob/{rev}/{path:path}")
 @models.get("/blob/{rev}/{path:path}")
 def show_file(
@@ -154,6 +162,7 @@ def show_file(
     )
 
 
+@algorithms.get("/commits/{rev}")
 @datasets.get("/commits/{rev}")
 @models.get("/commits/{rev}")
 def show_history(
@@ -166,6 +175,7 @@ def show_history(
     return page(request, "history.html", actor, tab="history", **values)
 
 
+@algorithms.get("/lineage")
 @datasets.get("/lineage")
 @models.get("/lineage")
 def show_lineage(request: Request, at: At, actor: OptionalActor, read: Read) -> Response:

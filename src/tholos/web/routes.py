@@ -6,6 +6,7 @@ from fastapi import FastAPI
 from starlette.staticfiles import StaticFiles
 
 from tholos.web import (
+    algorithms,
     community,
     datasets,
     deployments,
@@ -24,6 +25,7 @@ from tholos.web import (
 from tholos.web.rendering import STATIC
 
 _DATASETS = (datasets.router, sharing.datasets, community.datasets, repos.datasets)
+_ALGORITHMS = (algorithms.router, sharing.algorithms, community.algorithms, repos.algorithms)
 _MODELS = (measurements.router, deployments.models, sharing.models, community.models, repos.models)
 
 
@@ -43,5 +45,5 @@ def install(app: FastAPI) -> None:
         webhooks.router,
         search.router,
     )
-    for router in (*first, namespaces.router, *_DATASETS, *_MODELS, namespaces.pages):
+    for router in (*first, namespaces.router, *_DATASETS, *_ALGORITHMS, *_MODELS, namespaces.pages):
         app.include_router(router)

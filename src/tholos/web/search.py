@@ -48,6 +48,19 @@ def show_datasets(
     return _show(request, actor, read, hub.RepoKind.DATASET, search or "", sort, cursor)
 
 
+@router.get("/algorithms")
+def show_algorithms(
+    request: Request,
+    actor: CurrentActor,
+    read: Read,
+    search: Words = None,
+    sort: hub.Sort = "trending",
+    cursor: Cursor = None,
+) -> Response:
+    """Algorithms that the reader may see."""
+    return _show(request, actor, read, hub.RepoKind.ALGORITHM, search or "", sort, cursor)
+
+
 def _show(
     request: Request,
     actor: Actor,

@@ -12,13 +12,15 @@ from tholos.accounts.dependencies import CurrentActor, Read
 from tholos.hub.collaborators import collaborators, remove_collaborator, set_collaborator
 from tholos.kit.http import ServicesDep
 from tholos.web.rendering import page
-from tholos.web.repos import DATASET, MODEL, At
+from tholos.web.repos import ALGORITHM, DATASET, MODEL, At
 
+algorithms = APIRouter(prefix=ALGORITHM, include_in_schema=False)
 datasets = APIRouter(prefix=DATASET, include_in_schema=False)
 models = APIRouter(prefix=MODEL, include_in_schema=False)
 User = Annotated[str, Form(max_length=96)]
 
 
+@algorithms.get("/collaborators")
 @datasets.get("/collaborators")
 @models.get("/collaborators")
 def show_collaborators(request: Request, at: At, actor: CurrentActor, read: Read) -> Response:
@@ -29,6 +31,7 @@ def show_collaborators(request: Request, at: At, actor: CurrentActor, read: Read
     return page(request, "collaborators.html", actor, tab="collaborators", collaborators=found, roles=roles, **values)
 
 
+@algorithms.post("/collaborators")
 @datasets.post("/collaborators")
 @models.post("/collaborators")
 def change_collaborator(
@@ -46,6 +49,7 @@ def change_collaborator(
     return RedirectResponse(request.url.path, 303)
 
 
+@algorithms.post("/collaborators/remove")
 @datasets.post("/collaborators/remove")
 @models.post("/collaborators/remove")
 def drop_collaborator(request: Request, at: At, actor: CurrentActor, services: ServicesDep, user: User) -> Response:

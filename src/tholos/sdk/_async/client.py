@@ -9,18 +9,19 @@ from typing import Any, Self
 import httpx2
 
 from tholos.sdk._async.accounts import AsyncKeys, AsyncUsers
+from tholos.sdk._async.algorithms import AsyncAlgorithmRepo, AsyncAlgorithms
 from tholos.sdk._async.datasets import AsyncDataset, AsyncDatasets
 from tholos.sdk._async.deployments import AsyncDeployments
-from tholos.sdk._async.evaluations import AsyncAlgorithms, AsyncEvaluations
+from tholos.sdk._async.evaluations import AsyncEvaluations
 from tholos.sdk._async.jobs import AsyncJob, AsyncJobs
 from tholos.sdk._async.models import AsyncModel
-from tholos.sdk._async.repos import AsyncRepos
+from tholos.sdk._async.repos import AsyncRepoHandle, AsyncRepos
 from tholos.sdk._async.search import AsyncSearching
 from tholos.sdk._async.sharing import AsyncOrganizations
 from tholos.sdk._async.transport import AsyncTransport
 from tholos.sdk._async.webhooks import AsyncWebhooks
 from tholos.sdk.credentials import find_server
-from tholos.sdk.references import Reference
+from tholos.sdk.references import Kind, Reference
 from tholos.sdk.results import Identity, JobRecord, Lineage
 from tholos.sdk.retries import RetryPolicy
 
@@ -104,6 +105,16 @@ class AsyncClient:
         """A dataset by name (``ns/name`` or ``ns/name@rev``); asks nothing of the server yet."""
         return AsyncDataset(name, revision=revision, client=self)
 
+    def algorithm(self, name: str, *, revision: str | None = None) -> AsyncAlgorithmRepo:
+        """An algorithm repo by name (``ns/name`` or ``ns/name@rev``); asks nothing of the server yet."""
+        return AsyncAlgorithmRepo(name, revision=revision, client=self)
+
+    def repo(self, kind: Kind, name: str) -> AsyncRepoHandle:
+        """A repo by kind and name; asks nothing of the server yet."""
+        if kind == "algorithm":
+            return self.algorithm(name)
+        return self.model(name) if kind == "model" else self.dataset(name)
+
     async def train(
         self,
         dataset: str,
@@ -124,11 +135,11 @@ class AsyncClient:
     ) -> AsyncJob:
         """Trains a model ``name`` (by default the dataset's; created if absent) on a dataset (``ns/name[@rev]``).
 
-        ``algorithm`` is one of the catalogue (see ``client.algorithms.list()``) with its ``params``, or "auto", which
-        tries a portfolio for ``budget_s`` seconds and keeps a leaderboard. ``target`` is the column to predict;
-        ``features`` by default all others; ``split`` by default "train" where the dataset is split. ``validation`` is
-        the share of rows held out to score (or score by so many ``folds``). What is left out is told from the data or
-        has a default; the same seed gives the same model.
+        ``algorithm`` is one of the catalogue (see ``client.algorithms.list()``) or an algorithm repo (``ns/name@rev``),
+        with its ``params``, or "auto", which tries a portfolio for ``budget_s`` seconds and keeps a leaderboard.
+        ``target`` is the column to predict; ``features`` by default all others; ``split`` by default "train" where the
+        dataset is split. ``validation`` is the share of rows held out to score (or score by so many ``folds``). What is
+        left out is told from the data or has a default; the same seed gives the same model.
         """
         data = Reference.parse(dataset)
         body = {
@@ -154,8 +165,8 @@ class AsyncClient:
     async def lineage(self, subject: str, *, depth: int | None = None) -> Lineage:
         """The graph around a subject, both ways: what it was made from, and what was made from it.
 
-        ``subject`` is ``model:ns/name``, ``dataset:ns/name`` (also with ``@rev``) or ``deployment:ns/name``; a plain
-        ``ns/name`` is a model's.
+        ``subject`` is ``model:ns/name``, ``dataset:ns/name``, ``algorithm:ns/name`` (also with ``@rev``) or
+        ``deployment:ns/name``; a plain ``ns/name`` is a model's.
         """
         kind, separator, rest = subject.partition(":")
         reference = Reference.parse(rest if separator else subject)

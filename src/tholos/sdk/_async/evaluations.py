@@ -1,11 +1,11 @@
-"""Evaluations, comparisons, and the catalogue of algorithms."""
+"""Evaluations and comparisons."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
 from tholos.sdk.references import Reference, segment
-from tholos.sdk.results import Algorithm, Comparison, Evaluation
+from tholos.sdk.results import Comparison, Evaluation
 
 if TYPE_CHECKING:
     from tholos.sdk._async.client import AsyncClient
@@ -49,15 +49,3 @@ class AsyncEvaluations:
     async def _full(self, text: str) -> str:
         reference = Reference.parse(text)
         return str(Reference(await self._client.full_name(reference.name), reference.revision))
-
-
-class AsyncAlgorithms:
-    """The catalogue of what can be trained."""
-
-    def __init__(self, client: AsyncClient) -> None:
-        self._client = client
-
-    async def list(self, *, task: str | None = None) -> list[Algorithm]:
-        """Every algorithm with its hyper-parameters, their bounds and meanings; those for one task if given."""
-        answer = await self._client.transport.call("GET", "/api/v1/algorithms", query={"task": task})
-        return [Algorithm.of(item) for item in answer["items"]]

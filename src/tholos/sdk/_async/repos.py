@@ -1,4 +1,4 @@
-"""Repos: what models and datasets have in common."""
+"""Repos: what models, datasets and algorithms have in common."""
 
 from __future__ import annotations
 
@@ -366,7 +366,7 @@ class AsyncRepos:
         description: str = "",
     ) -> Repo:
         """Creates a repo. Raises Conflict when the name is taken."""
-        repo = self._client.model(name) if kind == "model" else self._client.dataset(name)
+        repo = self._client.repo(kind, name)
         return await repo.create(visibility=visibility, description=description, exist_ok=False)
 
 

@@ -10,18 +10,19 @@ from typing import Any, Self
 import httpx2
 
 from tholos.sdk._sync.accounts import Keys, Users
+from tholos.sdk._sync.algorithms import AlgorithmRepo, Algorithms
 from tholos.sdk._sync.datasets import Dataset, Datasets
 from tholos.sdk._sync.deployments import Deployments
-from tholos.sdk._sync.evaluations import Algorithms, Evaluations
+from tholos.sdk._sync.evaluations import Evaluations
 from tholos.sdk._sync.jobs import Job, Jobs
 from tholos.sdk._sync.models import Model
-from tholos.sdk._sync.repos import Repos
+from tholos.sdk._sync.repos import RepoHandle, Repos
 from tholos.sdk._sync.search import Searching
 from tholos.sdk._sync.sharing import Organizations
 from tholos.sdk._sync.transport import Transport
 from tholos.sdk._sync.webhooks import Webhooks
 from tholos.sdk.credentials import find_server
-from tholos.sdk.references import Reference
+from tholos.sdk.references import Kind, Reference
 from tholos.sdk.results import Identity, JobRecord, Lineage
 from tholos.sdk.retries import RetryPolicy
 
@@ -105,6 +106,16 @@ class Client:
         """A dataset by name (``ns/name`` or ``ns/name@rev``); asks nothing of the server yet."""
         return Dataset(name, revision=revision, client=self)
 
+    def algorithm(self, name: str, *, revision: str | None = None) -> AlgorithmRepo:
+        """An algorithm repo by name (``ns/name`` or ``ns/name@rev``); asks nothing of the server yet."""
+        return AlgorithmRepo(name, revision=revision, client=self)
+
+    def repo(self, kind: Kind, name: str) -> RepoHandle:
+        """A repo by kind and name; asks nothing of the server yet."""
+        if kind == "algorithm":
+            return self.algorithm(name)
+        return self.model(name) if kind == "model" else self.dataset(name)
+
     def train(
         self,
         dataset: str,
@@ -125,11 +136,11 @@ class Client:
     ) -> Job:
         """Trains a model ``name`` (by default the dataset's; created if absent) on a dataset (``ns/name[@rev]``).
 
-        ``algorithm`` is one of the catalogue (see ``client.algorithms.list()``) with its ``params``, or "auto", which
-        tries a portfolio for ``budget_s`` seconds and keeps a leaderboard. ``target`` is the column to predict;
-        ``features`` by default all others; ``split`` by default "train" where the dataset is split. ``validation`` is
-        the share of rows held out to score (or score by so many ``folds``). What is left out is told from the data or
-        has a default; the same seed gives the same model.
+        ``algorithm`` is one of the catalogue (see ``client.algorithms.list()``) or an algorithm repo (``ns/name@rev``),
+        with its ``params``, or "auto", which tries a portfolio for ``budget_s`` seconds and keeps a leaderboard.
+        ``target`` is the column to predict; ``features`` by default all others; ``split`` by default "train" where the
+        dataset is split. ``validation`` is the share of rows held out to score (or score by so many ``folds``). What is
+        left out is told from the data or has a default; the same seed gives the same model.
         """
         data = Reference.parse(dataset)
         body = {
@@ -155,8 +166,8 @@ class Client:
     def lineage(self, subject: str, *, depth: int | None = None) -> Lineage:
         """The graph around a subject, both ways: what it was made from, and what was made from it.
 
-        ``subject`` is ``model:ns/name``, ``dataset:ns/name`` (also with ``@rev``) or ``deployment:ns/name``; a plain
-        ``ns/name`` is a model's.
+        ``subject`` is ``model:ns/name``, ``dataset:ns/name``, ``algorithm:ns/name`` (also with ``@rev``) or
+        ``deployment:ns/name``; a plain ``ns/name`` is a model's.
         """
         kind, separator, rest = subject.partition(":")
         reference = Reference.parse(rest if separator else subject)

@@ -1,12 +1,12 @@
 # Generated from sdk/_async/evaluations.py by scripts/generate_sync_client.py; do not edit.
-"""Evaluations, comparisons, and the catalogue of algorithms."""
+"""Evaluations and comparisons."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
 from tholos.sdk.references import Reference, segment
-from tholos.sdk.results import Algorithm, Comparison, Evaluation
+from tholos.sdk.results import Comparison, Evaluation
 
 if TYPE_CHECKING:
     from tholos.sdk._sync.client import Client
@@ -50,15 +50,3 @@ class Evaluations:
     def _full(self, text: str) -> str:
         reference = Reference.parse(text)
         return str(Reference(self._client.full_name(reference.name), reference.revision))
-
-
-class Algorithms:
-    """The catalogue of what can be trained."""
-
-    def __init__(self, client: Client) -> None:
-        self._client = client
-
-    def list(self, *, task: str | None = None) -> list[Algorithm]:
-        """Every algorithm with its hyper-parameters, their bounds and meanings; those for one task if given."""
-        answer = self._client.transport.call("GET", "/api/v1/algorithms", query={"task": task})
-        return [Algorithm.of(item) for item in answer["items"]]

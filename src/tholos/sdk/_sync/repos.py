@@ -1,5 +1,5 @@
 # Generated from sdk/_async/repos.py by scripts/generate_sync_client.py; do not edit.
-"""Repos: what models and datasets have in common."""
+"""Repos: what models, datasets and algorithms have in common."""
 
 from __future__ import annotations
 
@@ -359,7 +359,7 @@ class Repos:
         description: str = "",
     ) -> Repo:
         """Creates a repo. Raises Conflict when the name is taken."""
-        repo = self._client.model(name) if kind == "model" else self._client.dataset(name)
+        repo = self._client.repo(kind, name)
         return repo.create(visibility=visibility, description=description, exist_ok=False)
 
 

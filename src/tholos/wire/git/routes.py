@@ -24,7 +24,7 @@ from tholos.wire.git.pktlines import BadFrame
 
 _FRESH: Final = {"cache-control": "no-cache, max-age=0, must-revalidate", "expires": "Fri, 01 Jan 1980 00:00:00 GMT"}
 _MODERN = re.compile(r"(?:.*:)?version=2(?::.*)?")
-_PUSH = re.compile(r"/(?:datasets/)?[^/]+/[^/]+/git-receive-pack")
+_PUSH = re.compile(r"/(?:datasets/|algorithms/)?[^/]+/[^/]+/git-receive-pack")
 
 
 class DumbProtocol(InvalidInput):

@@ -19,7 +19,7 @@ StreamHandler = Callable[[Call], Awaitable[Response]]
 
 _SEGMENT: Final = r"[^/]+"
 _FIELDS: Final = {
-    "kinds": r"models|datasets",
+    "kinds": r"models|datasets|algorithms",
     # Some clients write the slashes of these two kinds of reference as they are.
     "rev": r"refs/(?:pr|convert)/[^/]+|[^/]+",
     "rest": r".*",

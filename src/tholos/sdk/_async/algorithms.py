@@ -1,0 +1,42 @@
+"""Algorithms: the catalogue of what can be trained, and repos in which accounts share their own."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, ClassVar
+
+from tholos.sdk._async.repos import AsyncRepoHandle, AsyncRepos
+from tholos.sdk.references import Kind
+from tholos.sdk.results import Algorithm, Repo
+
+if TYPE_CHECKING:
+    from tholos.sdk._async.client import AsyncClient
+
+
+class AsyncAlgorithmRepo(AsyncRepoHandle):
+    """An algorithm repo: ``client.algorithm("ns/centroid").push("./centroid")``."""
+
+    kind: ClassVar[Kind] = "algorithm"
+
+    async def description(self) -> Algorithm:
+        """What its algorithm.yaml says at this handle's revision: tasks, and parameters with their bounds."""
+        query = {"revision": self.revision}
+        return Algorithm.of(await self._transport.call("GET", f"{await self._path()}/description", query=query))
+
+
+class AsyncAlgorithms:
+    """The catalogue of what can be trained, and the algorithm repos that you may see."""
+
+    def __init__(self, client: AsyncClient) -> None:
+        self._client = client
+
+    async def repos(
+        self, *, search: str | None = None, owner: str | None = None, limit: int | None = None
+    ) -> Sequence[Repo]:
+        """Algorithm repos whose name holds ``search``, newest first."""
+        return await AsyncRepos(self._client, "algorithm").list(search=search, owner=owner, limit=limit)
+
+    async def list(self, *, task: str | None = None) -> list[Algorithm]:
+        """Every algorithm of the catalogue with its parameters, bounds and meanings; those for one task if given."""
+        answer = await self._client.transport.call("GET", "/api/v1/algorithms", query={"task": task})
+        return [Algorithm.of(item) for item in answer["items"]]
