@@ -20,6 +20,7 @@ from tholos.gateway.openapi import PATHS
 from tholos.gateway.routes import routes as gateway_routes
 from tholos.hub import endpoints as hub
 from tholos.hub.popularity import writing_downloads
+from tholos.imports import endpoints as imports
 from tholos.jobs import endpoints as jobs
 from tholos.kit.http import BodyLimit, RequestIdentity, install_errors
 from tholos.kit.services import Services
@@ -30,7 +31,7 @@ from tholos.web import routes as web
 from tholos.web.failures import error_page
 from tholos.wire import routes as wire
 
-ROOMS = (accounts, jobs, hub, community, data, training, optimization, evaluation, serving)
+ROOMS = (accounts, jobs, hub, community, data, imports, training, optimization, evaluation, serving)
 
 # Exactly these addresses: a branch may be called "x/blobs/y", and its body is bounded like any other.
 _UPLOAD = re.compile(r"/api/v1/(?:models|datasets|algorithms)/[^/]+/[^/]+/(?:blobs/[^/]+|commits)")

@@ -201,8 +201,8 @@ def rewritten(folder: Path, change: Any) -> None:
         ),
         ({"__class__": "dict", "__module__": "builtins", "__loader__": "MethodNode"}, "builtins.dict"),
         (
-            {"__class__": "FunctionTransformer", "__module__": "sklearn.preprocessing._function_transformer"},
-            "FunctionTransformer",
+            {"__class__": "PowerTransformer", "__module__": "sklearn.preprocessing._data"},
+            "PowerTransformer",
         ),
         ({"__loader__": "OperatorFuncNode"}, "None"),
     ],

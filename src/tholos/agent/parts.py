@@ -16,9 +16,11 @@ from tholos.accounts.service import create_administrator
 from tholos.community import watching
 from tholos.community.sending import WebhookSender
 from tholos.data.kinds import KINDS as DATA_KINDS
-from tholos.data.service import HANDLERS
+from tholos.data.service import HANDLERS as DATA_HANDLERS
 from tholos.evaluation.kinds import KINDS as EVALUATION_KINDS
 from tholos.hub import service as hub
+from tholos.imports.kinds import KINDS as IMPORT_KINDS
+from tholos.imports.service import HANDLERS as IMPORT_HANDLERS
 from tholos.jobs.kinds import Kinds
 from tholos.jobs.runner import JobRunner
 from tholos.kit.blobs import LocalBlobStore
@@ -26,14 +28,15 @@ from tholos.kit.database import Database
 from tholos.kit.errors import Unavailable
 from tholos.kit.home import announced_url, write_private
 from tholos.kit.ids import new_id
-from tholos.kit.outbox import dispatch, together
+from tholos.kit.outbox import combined, dispatch
 from tholos.kit.settings import Settings
 from tholos.migrations import migrate
 from tholos.optimization.kinds import KINDS as OPTIMIZATION_KINDS
 from tholos.serving.supervisor import Supervisor
 from tholos.training.kinds import KINDS as TRAINING_KINDS
 
-KINDS = (*DATA_KINDS, *TRAINING_KINDS, *OPTIMIZATION_KINDS, *EVALUATION_KINDS)
+KINDS = (*DATA_KINDS, *IMPORT_KINDS, *TRAINING_KINDS, *OPTIMIZATION_KINDS, *EVALUATION_KINDS)
+HANDLERS = combined(DATA_HANDLERS, IMPORT_HANDLERS)
 _HOUSEKEEPING_S = 600.0
 _CHANGE_TIMEOUT_S = 1.0
 
@@ -92,7 +95,7 @@ class Parts:
         with closing(Database(self._settings.resolved_database_url, pool_size=1)) as watch:
             while not stop.is_set():
                 # the address is known once the gateways have their port
-                handlers = together(HANDLERS, watching.handlers(_base_url(self._settings)))
+                handlers = combined(HANDLERS, watching.handlers(_base_url(self._settings)))
                 await asyncio.to_thread(dispatch, self._database, handlers)
                 await asyncio.to_thread(watch.wait_for_change, _CHANGE_TIMEOUT_S)
 

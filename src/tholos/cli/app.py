@@ -21,6 +21,8 @@ COMMANDS: Final = {
     "search": ("tholos.cli.search:search", "Find models and datasets by words, filters and use."),
     "repos": ("tholos.cli.repos:app", "List, create and delete models, datasets and algorithms."),
     "data": ("tholos.cli.data:app", "Import, push, split and look at datasets."),
+    "import": ("tholos.cli.imports:import_things", "Bring in a model made elsewhere, or a folder of many."),
+    "models": ("tholos.cli.imports:app", "Look at models, describe and correct them."),
     "push": ("tholos.cli.files:push", "Commit a file or folder to a repo."),
     "pull": ("tholos.cli.files:pull", "Download a repo's files."),
     "discussions": ("tholos.cli.discussions:app", "Read, open and answer discussions of a repo."),

@@ -18,6 +18,7 @@ from tholos.cli.waiting import finish
 if TYPE_CHECKING:
     from tholos.sdk import Dataset
     from tholos.sdk.results import Profile, Revision
+    from tholos.sdk.sql import OnRows
 
 READING_S = 120.0
 """How long a push waits for the server to read the data."""
@@ -51,20 +52,71 @@ def sources(
 @app.command("import", cls=Command)
 def import_data(
     ctx: typer.Context,
-    source: Annotated[str, typer.Argument(help="A source that `tholos data sources` lists, such as penguins.")],
+    source: Annotated[
+        str, typer.Argument(help="One that `tholos data sources` lists, such as penguins; or a database's URL.")
+    ],
     name: Annotated[str | None, typer.Argument(help="The dataset to make; by default called like the source.")] = None,
+    query: Annotated[str, typer.Option(help="Of a database: the rows to take, as SQL.")] = "",
+    table: Annotated[str, typer.Option(help="Of a database: a whole table (or schema.table).")] = "",
+    timeout: Annotated[float, typer.Option(min=0, help="Seconds that a query may take; 0: no limit.")] = 0,
     detach: Detach = False,
     as_json: AsJson = False,
 ) -> None:
-    """Make a dataset from a real data set that an installed package carries.
+    """Make a dataset from a real data set that an installed package carries, or from a database by query.
+
+    A query runs on this machine, read only, with `pip install 'tholos[sql]'`: any database that SQLAlchemy has a driver
+    for, a DuckDB file (duckdb:///file), or Parquet and CSV files by name (duckdb:). env:NAME takes the URL from the
+    environment. Query and URL are recorded with the rows, without password; `tholos data refresh` repeats it.
 
     Examples:
       tholos data import penguins
       tholos data import diamonds me/gems --detach
+      tholos data import postgresql://me@db.example/shop me/sales --query "select * from sales where year = 2026"
+      tholos data import env:SHOP_URL me/customers --table public.customers
+      tholos data import duckdb: me/events --query "select * from 'events/*.parquet'"
     """
+    from tholos.sdk.sql import is_database
+
+    if is_database(source):
+        _import_query(ctx, source, name, query, table, timeout, as_json=as_json)
+        return
+    if query or table:
+        fail(f"{source!r} is not a database's URL.", "Write it as postgresql://user@host/name.", USAGE)
     with connect(ctx) as client:
         job = client.datasets.import_(source, name)
         finish(job, _show_result, detach=detach, as_json=as_json)
+
+
+@app.command("refresh", cls=Command)
+def refresh(
+    ctx: typer.Context,
+    name: Name,
+    url: Annotated[
+        str | None, typer.Option("--source", help="The database's URL, where the recorded one is not enough.")
+    ] = None,
+    timeout: Annotated[float, typer.Option(min=0, help="Seconds that the query may take; 0: no limit.")] = 0,
+    as_json: AsJson = False,
+) -> None:
+    """Run the recorded query of a dataset again, on this machine, and commit what it answers now.
+
+    Passwords are not recorded: give the URL with --source (env:NAME takes it from the environment), or leave the
+    password to the database's own configuration.
+
+    Examples:
+      tholos data refresh me/sales
+      tholos data refresh me/sales --source env:SHOP_URL
+    """
+    with connect(ctx) as client:
+        dataset = client.dataset(name)
+        before = dataset.resolve().id
+        revision = dataset.refresh(url, timeout=timeout, progress=_rows_told(quiet=as_json))
+        if as_json:
+            print_json(revision.raw)
+        elif revision.id == before:
+            print(revision.id)
+            say(f"{dataset.name()} is as it was: the query answers with the same rows.")
+        else:
+            show_revision(dataset, revision)
 
 
 @app.command("push", cls=Command)
@@ -234,6 +286,22 @@ def list_datasets(
     rows = [[repo.name, repo.visibility, short(repo.head), age(repo.updated_at)] for repo in repos]
     empty = "No datasets.\n  → Get one with `tholos data import penguins`, or push your own with `tholos data push`."
     print_table(["name", "visibility", "head", "updated"], rows, empty=empty)
+
+
+def _import_query(
+    ctx: typer.Context, url: str, name: str | None, query: str, table: str, timeout: float, *, as_json: bool
+) -> None:
+    with connect(ctx) as client:
+        told = _rows_told(quiet=as_json)
+        revision = client.datasets.import_query(url, query, name, table=table, timeout=timeout, progress=told)
+        dataset = client.dataset(name or table.rpartition(".")[2])
+        if not as_json:
+            show_revision(dataset, revision)
+        _wait_for_reading(client.dataset(dataset.name(), revision=revision.id), revision, as_json=as_json)
+
+
+def _rows_told(*, quiet: bool) -> OnRows | None:
+    return None if quiet else lambda rows: say(f"{rows:,} rows")
 
 
 def _wait_for_reading(dataset: Dataset, revision: Revision, *, as_json: bool) -> None:

@@ -23,6 +23,13 @@ Handler = Callable[[WriteSession, dict[str, Any]], None]
 Handlers = Mapping[str, Sequence[Handler]]
 """Topic to the handlers that hear it, in order."""
 
+
+def combined(*rooms: Handlers) -> Handlers:
+    """The handlers of several rooms; of one topic they run in the order of the rooms."""
+    topics = dict.fromkeys(topic for room in rooms for topic in room)
+    return {topic: tuple(handler for room in rooms for handler in room.get(topic, ())) for topic in topics}
+
+
 _MAX_FAILURES = 5
 log = get_logger("kit.outbox")
 
@@ -47,12 +54,6 @@ class OutboxRow(Base):
 def emit(write: WriteSession, topic: str, payload: dict[str, Any]) -> None:
     """Says, in this transaction, that something happened. ``payload`` is small JSON: ids, not contents."""
     write.add(OutboxRow(id=new_id("evt"), topic=topic, payload=payload, created_at=utcnow()))
-
-
-def together(*several: Handlers) -> Handlers:
-    """The handlers of several rooms as one table; of one topic, in the order of the rooms."""
-    topics = dict.fromkeys(topic for handlers in several for topic in handlers)
-    return {topic: [handler for handlers in several for handler in handlers.get(topic, ())] for topic in topics}
 
 
 def dispatch(database: Database, handlers: Handlers) -> int:

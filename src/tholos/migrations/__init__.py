@@ -14,7 +14,7 @@ from sqlalchemy import MetaData
 
 from tholos.kit.database import Base, Database
 
-_ROOMS_WITH_TABLES = ("accounts", "jobs", "hub", "hub.search", "community", "data", "evaluation", "serving")
+_ROOMS_WITH_TABLES = ("accounts", "jobs", "hub", "hub.search", "community", "data", "imports", "evaluation", "serving")
 
 
 def migrate(database: Database) -> None:

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from tholos.optimization.errors import not_compilable
+from tholos.optimization.steps import parts_of
 from tholos.optimization.trees import Tree, trees_of
 from tholos.runtimes.frames import frame_of
 from tholos.tasks.signature import Batch, Signature
@@ -55,6 +57,11 @@ def groups(pipeline: Any, signature: Signature, data: Batch, *, seed: int = 0) -
     The same arguments give the same rows.
     """
     rng = np.random.default_rng(seed)
+    gaps = list(range(len(signature.inputs)))
+    if "numeric" in data and not _is_ours(parts_of(pipeline)[0]):
+        # A model from elsewhere need not take missing values; deployed, it is asked only what its signature allows.
+        gaps = [place for place, item in enumerate(signature.inputs) if item.missing]
+        data = _whole(data, [j for j, place in enumerate(signature.numeric) if place not in gaps])
     real = _sample(data, REAL_ROWS, rng)
     made = [
         Group("data", "rows of the training data", real),
@@ -65,7 +72,7 @@ def groups(pipeline: Any, signature: Signature, data: Batch, *, seed: int = 0) -
     elif "image" in data:
         made.append(Group("images", "blank, white and noisy images", _images(real, rng)))
     else:
-        made.extend(_tabular(signature, real, rng))
+        made.extend(_tabular(signature, real, rng, gaps))
     thresholds = _thresholds(pipeline, signature, real, rng)
     if thresholds is not None:
         description = "numbers on the trees' thresholds and within rounding of them, in float32 and float64"
@@ -73,14 +80,23 @@ def groups(pipeline: Any, signature: Signature, data: Batch, *, seed: int = 0) -
     return made
 
 
-def _tabular(signature: Signature, real: Batch, rng: np.random.Generator) -> Iterator[Group]:
+def _tabular(signature: Signature, real: Batch, rng: np.random.Generator, gaps: Sequence[int]) -> Iterator[Group]:
     few = _first(real, 8)
-    yield Group("missing", "every column missing in turn, and all at once", _joined(_missing(few)))
+    if len(gaps) == len(signature.inputs):
+        yield Group("missing", "every column missing in turn, and all at once", _joined(_missing(few)))
     if "categorical" in real:
         yield Group("unseen", "strings that training did not see", _joined(_unseen(signature, few)))
     if "numeric" in real:
         yield Group("extremes", "numbers from the smallest to 1e30 in every column", _joined(_extremes(few)))
         yield Group("random", "random numbers within and around the data's range", _random(real, rng))
+
+
+def _whole(data: Batch, columns: Sequence[int]) -> Batch:
+    """The rows in which none of these numbers is missing. Raises NotCompilable where there is none."""
+    kept = np.flatnonzero(~np.isnan(data["numeric"][:, list(columns)]).any(axis=1))
+    if len(kept) == 0:
+        raise not_compilable("data in which every row lacks a number", next="Name data with whole rows.")
+    return _take(data, kept)
 
 
 def _missing(few: Batch) -> Iterator[Batch]:
@@ -130,15 +146,16 @@ def _images(real: Batch, rng: np.random.Generator) -> Batch:
 
 def _thresholds(pipeline: Any, signature: Signature, real: Batch, rng: np.random.Generator) -> Batch | None:
     """Real rows, each with one number moved onto or next to a threshold that the row is compared with on its way."""
-    trees = trees_of(pipeline.named_steps["model"])
+    steps, estimator = parts_of(pipeline)
+    trees = trees_of(estimator)
     trees = [tree for tree in trees if not tree.is_leaf.all()]
     tensor = "image" if "image" in real else "numeric"
     if not trees or tensor not in real:
         return None
-    inverse = _Inverse.of(pipeline.named_steps["prepare"], signature)
+    inverse = _Inverse.of(steps, signature)
     rows = _sample(real, WALKS, rng)
     frame = frame_of(signature, rows)
-    features = frame if tensor == "image" else np.asarray(pipeline.named_steps["prepare"].transform(frame))
+    features = frame if tensor == "image" else _prepared(steps, frame)
     moved, taken = [], []
     for row in range(len(features)):
         tree = trees[int(rng.integers(len(trees)))]
@@ -154,6 +171,15 @@ def _thresholds(pipeline: Any, signature: Signature, real: Batch, rng: np.random
     if not moved:
         return None
     return {**_take(rows, np.array(taken)), tensor: np.concatenate(moved)}
+
+
+def _prepared(steps: Sequence[Any], frame: Any) -> NDArray[Any]:
+    """The matrix of features that the estimator sees."""
+    if not any(hasattr(step, "feature_names_in_") for step in steps[:1]):
+        frame = frame.to_numpy()
+    for step in steps:
+        frame = step.transform(frame)
+    return np.asarray(frame)
 
 
 def _path(tree: Tree, features: NDArray[Any]) -> list[int]:
@@ -194,10 +220,13 @@ class _Inverse:
     dtype: type[np.floating[Any]] = np.float64
 
     @classmethod
-    def of(cls, prepare: Any, signature: Signature) -> _Inverse:
+    def of(cls, preparing: Sequence[Any], signature: Signature) -> _Inverse:
         if signature.task == "image-classification":
             pixels = int(np.prod(signature.inputs[0].shape))
             return cls({pixel: _Column(pixel, 0.0, 255.0) for pixel in range(pixels)}, np.float32)
+        if not _is_ours(preparing):
+            return cls.of_chain(preparing, signature)
+        prepare = preparing[0]
         if "numeric" not in prepare.named_transformers_:
             return cls({})
         steps = prepare.named_transformers_["numeric"].named_steps
@@ -210,6 +239,19 @@ class _Inverse:
             columns[start + place] = _Column(int(position), float(mean), float(scale))
         return cls(columns)
 
+    @classmethod
+    def of_chain(cls, preparing: Sequence[Any], signature: Signature) -> _Inverse:
+        """Of steps that take all columns alike; through other preparations no way back is known."""
+        width = len(signature.inputs)
+        means, scales = np.zeros(width), np.ones(width)
+        for step in preparing:
+            if type(step).__name__ != "StandardScaler" or signature.categorical:
+                return cls({})
+            mean = step.mean_ if step.with_mean else np.zeros(width)
+            scale = step.scale_ if step.with_std else np.ones(width)
+            means, scales = means + mean * scales, scales * scale
+        return cls({place: _Column(place, float(means[place]), float(scales[place])) for place in range(width)})
+
     def column(self, feature: int) -> _Column | None:
         """The input behind a feature; None for one that stands for a category."""
         return self.columns.get(feature)
@@ -220,6 +262,14 @@ class _Inverse:
         away = self.dtype(np.inf)
         values = np.unique(np.concatenate([np.nextafter(inputs, -away), inputs, np.nextafter(inputs, away)]))
         return np.clip(values, 0.0, 255.0) if self.dtype is np.float32 else values
+
+
+def _is_ours(steps: Sequence[Any]) -> bool:
+    """Whether the preparation is one that training here builds: its parts have known names."""
+    if len(steps) != 1 or type(steps[0]).__name__ != "ColumnTransformer":
+        return False
+    named = steps[0].named_transformers_
+    return "numeric" not in named or "impute" in getattr(named["numeric"], "named_steps", {})
 
 
 def _with(batch: Batch, name: str, column: int, value: Any) -> Batch:

@@ -6,11 +6,10 @@ import json
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-
 from tholos.optimization import kernels, linear, preparation, text, trees
 from tholos.optimization.errors import not_compilable
 from tholos.optimization.graph import Graph, Value
+from tholos.optimization.steps import parts_of
 from tholos.tasks.signature import Signature
 
 if TYPE_CHECKING:
@@ -25,7 +24,10 @@ Answers the probabilities ``[rows, classes]`` of a classifier, or the values ``[
 def compile_pipeline(
     pipeline: Any, signature: Signature, *, metadata: Mapping[str, str] | None = None
 ) -> onnx.ModelProto:
-    """Compile a fitted ``Pipeline`` of the steps "prepare" and "model" (see ``tholos.training.pipelines``).
+    """Compile a fitted ``Pipeline``, or an estimator without one, of steps that the compiler knows.
+
+    Those of models trained here are called "prepare" and "model" (see ``tholos.training.pipelines``); models from
+    elsewhere may have others.
 
     The graph's inputs are the tensors of a batch (``numeric`` double, ``categorical`` string, ``text`` string,
     ``image`` float); its outputs ``label_index`` int64 ``[rows]`` and ``probabilities`` double ``[rows, labels]``, or
@@ -37,14 +39,16 @@ def compile_pipeline(
 
     """
     graph = Graph()
-    prepare, estimator = pipeline.named_steps["prepare"], pipeline.named_steps["model"]
+    steps, estimator = parts_of(pipeline)
     if signature.task == "text-classification":
-        prediction = _text(graph, prepare, estimator)
+        if len(steps) != 1:
+            raise not_compilable("a preparation of texts in several steps")
+        prediction = _text(graph, steps[0], estimator)
     elif signature.task == "image-classification":
-        features = preparation.image_features(graph, signature, prepare)
+        features = preparation.image_features(graph, signature, steps[0] if len(steps) == 1 else None)
         prediction = predict(graph, features, estimator)
     else:
-        features = preparation.tabular_features(graph, signature, prepare)
+        features = preparation.tabular_features(graph, signature, steps)
         prediction = predict(graph, features, estimator)
     _declare_outputs(graph, signature, prediction, estimator)
     described = {"producer": "tholos", "signature": json.dumps(signature.to_json(), ensure_ascii=False)}
@@ -81,7 +85,7 @@ def _declare_outputs(graph: Graph, signature: Signature, prediction: Value, esti
         graph.output("value", prediction, "DOUBLE", "rows")
         return
     labels = len(signature.output.labels or ())
-    if not np.array_equal(estimator.classes_, np.arange(labels)):
+    if len(estimator.classes_) != labels:
         raise not_compilable(
             f"a classifier of {len(estimator.classes_)} classes under a signature of {labels} labels",
             next="Train the model again.",

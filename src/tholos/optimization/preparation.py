@@ -22,21 +22,37 @@ class Columns:
     kind: Literal["number", "string"] = "number"
 
 
-def tabular_features(graph: Graph, signature: Signature, transformer: Any) -> Value:
-    """Declare the inputs ``numeric`` and ``categorical`` and apply a fitted ``ColumnTransformer`` to them."""
-    if type(transformer).__name__ != "ColumnTransformer":
-        raise not_compilable(f"the preparation {type(transformer).__name__}")
+def tabular_features(graph: Graph, signature: Signature, steps: Sequence[Any]) -> Value:
+    """Declare the inputs ``numeric`` and ``categorical`` and apply the fitted *steps* to them.
+
+    The first may be a ``ColumnTransformer``; the others take all columns alike.
+    """
     source = _Source.declare(graph, signature)
+    if steps and type(steps[0]).__name__ == "ColumnTransformer":
+        columns, steps = _by_column(graph, steps[0], source), steps[1:]
+    else:
+        columns = source.select(graph, signature.names)
+    for step in steps:
+        columns = _apply(graph, step, columns)
+    if columns.kind != "number":
+        raise not_compilable("an estimator over strings")
+    return columns.value
+
+
+def _by_column(graph: Graph, transformer: Any, source: _Source) -> Columns:
     parts = []
     for name, step, chosen in transformer.transformers_:
+        if isinstance(chosen, slice) or getattr(getattr(chosen, "dtype", None), "kind", "") == "b":
+            raise not_compilable(f"the columns of the step {name!r}, which are neither names nor numbers")
         if step == "drop" or len(chosen) == 0:
             continue
-        if name == "remainder":
-            raise not_compilable("columns that no step of the preparation names")
-        parts.append(_apply(graph, step, source.select(graph, chosen)))
+        names = [chosen] if isinstance(chosen, str) else list(chosen)
+        parts.append(_apply(graph, step, source.select(graph, names)))
     if not parts:
         raise not_compilable("a pipeline without any column")
-    return graph.concat([part.value for part in parts])
+    if any(part.kind != "number" for part in parts):
+        raise not_compilable("a column of strings that no step encodes")
+    return Columns(graph.concat([part.value for part in parts]), sum(part.width for part in parts))
 
 
 def image_features(graph: Graph, signature: Signature, transformer: Any) -> Value:
@@ -97,6 +113,19 @@ def _apply(graph: Graph, step: Any, columns: Columns) -> Columns:
     if columns.kind != ("string" if name == "OneHotEncoder" else "number"):
         raise not_compilable(f"the transformer {name} on columns of {columns.kind}s")
     return converter(graph, step, columns)
+
+
+def _function(graph: Graph, step: Any, columns: Columns) -> Columns:
+    if step.func is not None:
+        raise not_compilable("a FunctionTransformer that calls a function")
+    return _passthrough(graph, step, columns)
+
+
+def _min_max_scaler(graph: Graph, step: Any, columns: Columns) -> Columns:
+    if step.clip:
+        raise not_compilable("a MinMaxScaler that clips")
+    value = graph.op("Mul", columns.value, graph.constant(step.scale_[np.newaxis]))
+    return Columns(graph.op("Add", value, graph.constant(step.min_[np.newaxis])), columns.width)
 
 
 def _passthrough(_graph: Graph, _step: Any, columns: Columns) -> Columns:
@@ -161,6 +190,8 @@ def _is_nan(value: Any) -> bool:
 
 _TRANSFORMERS: dict[str, Callable[[Graph, Any, Columns], Columns]] = {
     "passthrough": _passthrough,
+    "FunctionTransformer": _function,
+    "MinMaxScaler": _min_max_scaler,
     "SimpleImputer": _imputer,
     "StandardScaler": _standard_scaler,
     "OneHotEncoder": _one_hot,

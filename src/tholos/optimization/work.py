@@ -107,7 +107,8 @@ def _data(ctx: JobContext, source: Source) -> tuple[Batch, Edge]:
     if learned.repo is None or learned.revision is None:
         raise NoTrainingData(
             f"{source.label} does not say which data of this hub it learned from, so there are no rows to compare on.",
-            next="Train it here (`tholos train`), or serve it uncompiled.",
+            next="Train it here (`tholos train`); of an imported model say which data it learned from: "
+            f"`tholos models correct {source.repo.full_name} --data NAMESPACE/DATASET`.",
         )
     with ctx.database.read() as read:
         repo, revision = hub.resolve(read, ctx.actor, hub.RepoKind.DATASET, learned.repo, learned.revision)

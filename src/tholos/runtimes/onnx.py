@@ -96,8 +96,8 @@ class OnnxRuntime:
             raise ModelFileMissing(f"The model names {name}, which is not in its revision.", next=NEXT)
         if is_pickle(path):
             raise refuse(path)
-        _check_file(path)
-        session = _session(path)
+        check_file(path)
+        session = open_session(path)
         _check_fits(session, model.signature)
         return OnnxModel(session, model.signature)
 
@@ -115,7 +115,8 @@ def _parts(batch: Batch, rows: int) -> Iterator[slice]:
     yield slice(start, rows)
 
 
-def _session(path: Path) -> onnxruntime.InferenceSession:
+def open_session(path: Path) -> onnxruntime.InferenceSession:
+    """A session on the graph, on one thread. Raises BrokenModel."""
     # Its official builds report to their maker unless told otherwise before they are imported; this platform does not.
     os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")
     import onnxruntime
@@ -133,16 +134,19 @@ def _session(path: Path) -> onnxruntime.InferenceSession:
         return onnxruntime.InferenceSession(path, options, providers=["CPUExecutionProvider"])
     except Exception as error:
         # ONNX Runtime's own exceptions share no base class; every one means that the graph does not load.
-        raise BrokenModel(f"ONNX Runtime cannot load {path.name}: {_short(error)}", next=NEXT) from error
+        raise BrokenModel(f"ONNX Runtime cannot load {path.name}: {_short(error, path)}", next=NEXT) from error
 
 
-def _short(error: Exception) -> str:
-    text = " ".join(str(error).split())
+def _short(error: Exception, path: Path) -> str:
+    text = " ".join(str(error).replace(str(path), path.name).split())  # where it lies is nobody's business
     return text if len(text) <= 300 else text[:300] + " …"
 
 
-def _check_file(path: Path) -> None:
-    """Read the graph without its weights' files and refuse what reaches beyond it."""
+def check_file(path: Path) -> None:
+    """Read the graph without its weights' files and refuse what reaches beyond it.
+
+    Raises BrokenModel, ModelFileMissing.
+    """
     import onnx
 
     try:
@@ -205,6 +209,15 @@ def _check_fits(session: onnxruntime.InferenceSession, signature: Signature) -> 
     )
     _compare("input", session.get_inputs(), _input_shapes(signature))
     _compare("output", session.get_outputs(), outputs)
+
+
+def fits(session: onnxruntime.InferenceSession, signature: Signature) -> bool:
+    """Whether the graph's inputs and outputs are those that the signature asks for, by name, type and shape."""
+    try:
+        _check_fits(session, signature)
+    except BrokenModel:
+        return False
+    return True
 
 
 def _input_shapes(signature: Signature) -> dict[str, tuple[int, ...]]:

@@ -37,11 +37,21 @@ class SkopsModel:
 
     def infer(self, batch: Batch) -> Outputs:
         """Run a batch; see `LoadedModel.infer`."""
-        return outputs_of(self.pipeline, self.signature, frame_of(self.signature, batch))
+        frame = frame_of(self.signature, batch)
+        if "numeric" in batch and getattr(first_step(self.pipeline), "feature_names_in_", None) is None:
+            frame = frame.to_numpy()  # fitted on an array: it knows columns by their places, not by names
+        return outputs_of(self.pipeline, self.signature, frame)
 
     def close(self) -> None:
         """Let go of the pipeline."""
         self.pipeline = None
+
+
+def first_step(pipeline: Any) -> Any:
+    """The part of a pipeline that sees the input: it knows how many columns there are, and maybe their names."""
+    while type(pipeline).__name__ == "Pipeline":
+        pipeline = next((step for _, step in pipeline.steps if step not in (None, "passthrough")), None)
+    return pipeline
 
 
 def outputs_of(pipeline: Any, signature: Signature, frame: Any) -> Outputs:
@@ -72,7 +82,7 @@ class SkopsRuntime:
         if not path.is_file():
             raise ModelFileMissing(f"The model names {artifact.file}, which is not in its revision.", next=NEXT)
         pipeline = load_pipeline(path)
-        _check_fits(pipeline, model.signature)
+        check_fits(pipeline, model.signature)
         return SkopsModel(pipeline, model.signature)
 
 
@@ -153,12 +163,16 @@ def _nodes(schema: Any) -> Iterator[dict[str, Any]]:
             waiting.extend(item)
 
 
-def _check_fits(pipeline: Any, signature: Signature) -> None:
+def check_fits(pipeline: Any, signature: Signature) -> None:
+    """Whether the pipeline answers what the signature promises. Raises BrokenModel.
+
+    Models trained here know their classes by number; others by name. Their order is that of the signature's labels.
+    """
     asked = "predict" if signature.output.kind == "number" else "predict_proba"
     if not hasattr(pipeline, asked):
         raise BrokenModel(f"The pipeline cannot {asked}, which {signature.task} needs.", next=NEXT)
     labels = signature.output.labels
-    if labels is not None and list(pipeline.classes_) != list(range(len(labels))):
+    if labels is not None and len(pipeline.classes_) != len(labels):
         raise BrokenModel(
             f"The pipeline tells {len(pipeline.classes_)} classes apart, the signature names {len(labels)}.", next=NEXT
         )

@@ -24,7 +24,7 @@ def check_sound(model: Any) -> None:
     for part in _parts(model):
         name = type(part).__name__
         check = _CHECKS.get(name)
-        if check is None or not _is_fitted(part):
+        if check is None or not (name in _UNFITTED or _is_fitted(part)):
             continue
         try:
             sound = check(part)
@@ -133,6 +133,19 @@ def _vectorizer(vectorizer: Any) -> bool:
     return sorted(places) == list(range(len(places))) and len(vectorizer.idf_) == len(places)
 
 
+def _passes_on(transformer: Any) -> bool:
+    """FunctionTransformer: only the one that returns its input; any other calls what the file names."""
+    return (
+        transformer.func is None
+        and transformer.inverse_func is None
+        and transformer.feature_names_out
+        in (
+            None,
+            "one-to-one",
+        )
+    )
+
+
 def _leads_on(left: np.ndarray[Any, Any], right: np.ndarray[Any, Any], split: np.ndarray[Any, Any]) -> bool:
     """Whether both children of every node that splits lie after it, so that every path ends at a leaf."""
     places = np.arange(len(split))
@@ -146,6 +159,7 @@ def _within(features: np.ndarray[Any, Any], count: int) -> bool:
 
 
 _CHECKS: dict[str, Callable[[Any], bool]] = {
+    "FunctionTransformer": _passes_on,
     "DecisionTreeClassifier": _tree,
     "DecisionTreeRegressor": _tree,
     "RandomForestClassifier": _forest,
@@ -157,3 +171,6 @@ _CHECKS: dict[str, Callable[[Any], bool]] = {
     "OneHotEncoder": _one_hot,
     "TfidfVectorizer": _vectorizer,
 }
+
+_UNFITTED = frozenset({"FunctionTransformer"})
+"""Parts that work without having been fitted."""

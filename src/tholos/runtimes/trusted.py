@@ -59,8 +59,11 @@ TYPES = frozenset(
         "sklearn.feature_extraction.text.TfidfVectorizer",
         "sklearn.impute._base.SimpleImputer",
         "sklearn.pipeline.Pipeline",
+        "sklearn.preprocessing._data.MinMaxScaler",
         "sklearn.preprocessing._data.StandardScaler",
         "sklearn.preprocessing._encoders.OneHotEncoder",
+        # What a ColumnTransformer makes of "passthrough"; `runtimes.soundness` sees that it calls nothing.
+        "sklearn.preprocessing._function_transformer.FunctionTransformer",
         "sklearn.preprocessing._label.LabelBinarizer",
         "sklearn.preprocessing._label.LabelEncoder",
         # -- linear models

@@ -697,6 +697,12 @@ class ModelFormatUnknown(errors.InvalidInput):
     default_code = "model_format_unknown"
 
 
+class ModelNotImportable(errors.Unprocessable):
+    """The file is of a known format, but no model that can be deployed can be made of it as it is."""
+
+    default_code = "model_not_importable"
+
+
 class ModelOutputMisfit(errors.Unprocessable):
     """The model's output does not fit its signature."""
 
@@ -797,6 +803,12 @@ class NothingToEvaluate(errors.Unprocessable):
     """No row of the data has a value in the column that the model predicts."""
 
     default_code = "nothing_to_evaluate"
+
+
+class NothingToImport(errors.Unprocessable):
+    """The revision holds no file of a known model format, or a model that was trained here."""
+
+    default_code = "nothing_to_import"
 
 
 class NothingToMerge(errors.Conflict):
@@ -1329,6 +1341,7 @@ BY_CODE: Mapping[str, type[errors.TholosError]] = {
     "model_broken": ModelBroken,
     "model_file_missing": ModelFileMissing,
     "model_format_unknown": ModelFormatUnknown,
+    "model_not_importable": ModelNotImportable,
     "model_output_misfit": ModelOutputMisfit,
     "model_untrusted_types": ModelUntrustedTypes,
     "name_reserved": NameReserved,
@@ -1346,6 +1359,7 @@ BY_CODE: Mapping[str, type[errors.TholosError]] = {
     "not_offered": NotOffered,
     "nothing_to_compile": NothingToCompile,
     "nothing_to_evaluate": NothingToEvaluate,
+    "nothing_to_import": NothingToImport,
     "nothing_to_merge": NothingToMerge,
     "nothing_to_roll_back_to": NothingToRollBackTo,
     "object_collision": ObjectCollision,

@@ -292,6 +292,37 @@ class Profile(Result):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Fact(Result):
+    """One thing that is known of a model; ``how``: read, guessed or given."""
+
+    name: str
+    value: Any = None
+    how: str = "read"
+    note: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Description(Result):
+    """What the model of a revision is. ``state``: ready, pending, failed or none."""
+
+    state: str
+    model: str = ""
+    revision: str = ""
+    deployable: bool = False
+    importable: bool = False
+    format: str | None = None
+    file: str | None = None
+    library: str | None = None
+    task: str | None = None
+    runtime: str | None = None
+    guessed: tuple[str, ...] = ()
+    facts: tuple[Fact, ...] = ()
+    signature: Mapping[str, Any] | None = None
+    provenance: Mapping[str, Any] = field(default_factory=dict)
+    obstacle: Failure | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Source(Result):
     """A data set that a Python package carries, installed beside the server or not."""
 

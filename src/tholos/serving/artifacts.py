@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import PurePosixPath
 
+from tholos.imports.recognition import UNSERVED_FORMATS, Candidate, recognise
 from tholos.kit.blobs import BlobStore
 from tholos.runtimes import RUNTIMES, ModelDescription
 from tholos.runtimes.errors import BrokenModel, PickleRefused
@@ -27,6 +28,9 @@ def describe(blobs: BlobStore, files: Sequence[ModelFile]) -> ModelDescription:
     by_path = {file.path: file for file in files}
     description_file = by_path.get(MODEL_JSON)
     if description_file is None:
+        found = recognise(by_path)
+        if found is not None and found.format != "pickle":
+            raise _not_imported(found)
         pickle = next((file.path for file in files if PurePosixPath(file.path).suffix.lower() in SUFFIXES), None)
         if pickle is not None:
             raise _pickle(pickle)
@@ -67,6 +71,21 @@ def place_for(model: ModelDescription, home: Home) -> Place:
             next="Compile the model and deploy the compiled revision, or choose the home 'process' or 'auto'.",
         )
     return "inline" if inlineable and home != "process" else "process"
+
+
+def _not_imported(found: Candidate) -> NotServable:
+    """The error for a model of a known format that says nothing of itself, or that nothing here runs."""
+    if found.format in UNSERVED_FORMATS:
+        return NotServable(
+            f"{found.file} is recognised as {found.format}, but no runtime of this installation serves it yet.",
+            next="It can be kept, shared and pulled. To serve a model here, push it as ONNX or skops.",
+            format=found.format,
+        )
+    return NotServable(
+        f"{found.file} is recognised as {found.format}, but was only pushed: it has no {MODEL_JSON} yet.",
+        next="Import it: `tholos models correct NAMESPACE/NAME`, or the button on its page; then deploy it.",
+        format=found.format,
+    )
 
 
 def _pickle(path: str) -> PickleRefused:

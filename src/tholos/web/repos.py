@@ -9,15 +9,14 @@ from urllib.parse import quote
 from fastapi import APIRouter, Depends, Request
 from starlette.responses import Response
 
-from tholos.accounts.authorization import Actor
+from tholos.accounts.authorization import Action, Actor, may
 from tholos.accounts.dependencies import Cursor, OptionalActor, Read
 from tholos.data.repository import view_of
 from tholos.hub import service as hub
 from tholos.hub.rendering import render
+from tholos.imports.service import describe_revision
 from tholos.kit.database import ReadSession
 from tholos.kit.http import ServicesDep
-from tholos.runtimes.errors import BrokenModel
-from tholos.runtimes.model import MODEL_JSON, ModelDescription
 from tholos.web.rendering import page
 from tholos.web.usage import usage_of
 
@@ -81,19 +80,6 @@ def _repo_at(request: Request, namespace: str, name: str) -> RepoAt:
 At = Annotated[RepoAt, Depends(_repo_at)]
 
 
-def model_description(services: ServicesDep, read: ReadSession, found: RepoPage) -> ModelDescription | None:
-    """The model of a revision, or None where it holds none that can be read."""
-    entries = hub.tree(read, found.repo, found.revision.commit_id)
-    entry = next((entry for entry in entries if entry.path == MODEL_JSON and entry.sha256), None)
-    if entry is None or entry.sha256 is None:
-        return None
-    try:
-        with services.blobs.open(entry.sha256) as file:
-            return ModelDescription.from_bytes(file.read())
-    except BrokenModel:
-        return None  # the card is still worth showing; deploying it says what is broken
-
-
 @algorithms.get("")
 @datasets.get("")
 @models.get("")
@@ -112,13 +98,24 @@ def show_card(request: Request, at: At, actor: OptionalActor, read: Read, servic
         ),
     }
     is_model = at.kind is hub.RepoKind.MODEL
-    model = model_description(services, read, found) if is_model else None
+    told = describe_revision(services, read, found.repo, found.revision) if is_model else None
+    model = told.model if told else None
     is_data = at.kind is hub.RepoKind.DATASET
     unread = None if not is_data else view_of(read, found.repo.id, found.revision.commit_id)
     if unread is not None and unread.state == "failed" and unread.error is not None:
         shown["warnings"] = (*card.warnings, f"{unread.error['message']} {unread.error['next']}")
-    used = usage_of(read, found.repo)
-    return page(request, "card.html", actor, tab="card", card=shown, model=model, used=used, **values)
+    return page(
+        request,
+        "card.html",
+        actor,
+        tab="card",
+        card=shown,
+        model=model,
+        told=told,
+        may_change=may(actor, Action.WRITE, found.repo),
+        used=usage_of(read, found.repo),
+        **values,
+    )
 
 
 @algorithms.get("/tree/{rev}")

@@ -11,6 +11,7 @@ from tholos.web import (
     datasets,
     deployments,
     home,
+    imports,
     jobs,
     measurements,
     namespaces,
@@ -26,7 +27,7 @@ from tholos.web.rendering import STATIC
 
 _DATASETS = (datasets.router, sharing.datasets, community.datasets, repos.datasets)
 _ALGORITHMS = (algorithms.router, sharing.algorithms, community.algorithms, repos.algorithms)
-_MODELS = (measurements.router, deployments.models, sharing.models, community.models, repos.models)
+_MODELS = (measurements.router, imports.models, deployments.models, sharing.models, community.models, repos.models)
 
 
 def install(app: FastAPI) -> None:

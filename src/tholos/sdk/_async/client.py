@@ -14,7 +14,7 @@ from tholos.sdk._async.datasets import AsyncDataset, AsyncDatasets
 from tholos.sdk._async.deployments import AsyncDeployments
 from tholos.sdk._async.evaluations import AsyncEvaluations
 from tholos.sdk._async.jobs import AsyncJob, AsyncJobs
-from tholos.sdk._async.models import AsyncModel
+from tholos.sdk._async.models import AsyncModel, AsyncModels
 from tholos.sdk._async.repos import AsyncRepoHandle, AsyncRepos
 from tholos.sdk._async.search import AsyncSearching
 from tholos.sdk._async.sharing import AsyncOrganizations
@@ -52,7 +52,7 @@ class AsyncClient:
             http_transport=http_transport,
         )
         self.repos = AsyncRepos(self)
-        self.models = AsyncRepos(self, "model")
+        self.models = AsyncModels(self)
         self.datasets = AsyncDatasets(self)
         self.jobs = AsyncJobs(self.transport)
         self.deployments = AsyncDeployments(self)

@@ -3,15 +3,20 @@
 # ruff: noqa: ASYNC109 - the synchronous twin has the same parameters
 from __future__ import annotations
 
+import time
+from collections.abc import Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 from tholos.sdk import errors
-from tholos.sdk._async.concurrency import in_thread
+from tholos.sdk._async.concurrency import in_thread, sleep
 from tholos.sdk._async.jobs import AsyncJob
-from tholos.sdk._async.repos import AsyncRepoHandle
+from tholos.sdk._async.repos import AsyncRepoHandle, AsyncRepos
 from tholos.sdk.inputs import encode_input
+from tholos.sdk.mlflow_registry import PREFIX, registered_folder
+from tholos.sdk.progress import OnTransfer
 from tholos.sdk.references import Kind, Reference
-from tholos.sdk.results import Deployment, JobRecord, Prediction
+from tholos.sdk.results import Deployment, Description, JobRecord, Prediction
 
 if TYPE_CHECKING:
     from tholos.sdk._async.client import AsyncClient
@@ -19,6 +24,8 @@ if TYPE_CHECKING:
 Home = Literal["auto", "inline", "process"]
 
 _NOT_SET: Any = object()
+_FIRST_POLL_S = 0.05
+_LONGEST_POLL_S = 1.0
 
 
 class AsyncModel(AsyncRepoHandle):
@@ -81,6 +88,93 @@ class AsyncModel(AsyncRepoHandle):
         body = {"model": await self.name(), "revision": revision or self.revision}
         return await self._job("/api/v1/compile", body)
 
+    async def describe(self, *, timeout: float = 120.0) -> Description:
+        """Format, task, signature and runtime of this revision's model; each fact says whether it was read or guessed.
+
+        What was just pushed is still being read: that is waited for. Raises WaitTimedOut.
+        """
+        started, pause = time.monotonic(), _FIRST_POLL_S
+        path, query = f"{await self._path()}/description", {"revision": self.revision}
+        while True:
+            found = Description.of(await self._transport.call("GET", path, query=query))
+            if found.state != "pending":
+                return found
+            if time.monotonic() - started > timeout:
+                raise errors.WaitTimedOut(
+                    f"The model of {await self.name()} has not been read after {timeout:g} seconds.",
+                    next="It goes on: ask again later, or look at `tholos jobs list --kind imports.describe`.",
+                )
+            await sleep(pause)
+            pause = min(pause * 1.5, _LONGEST_POLL_S)
+
+    async def import_(
+        self,
+        *,
+        task: str | None = None,
+        label_names: Sequence[str | int | bool] = (),
+        input_names: Sequence[str] = (),
+        output_name: str = "",
+        data: str = "",
+    ) -> AsyncJob:
+        """Makes what was pushed (ONNX, skops, an MLflow folder) deployable: a job commits its description.
+
+        What the files do not say can be said: the task, the classes in the order of the outputs, the inputs in the
+        model's order, what it predicts, and the dataset (``ns/name`` or ``ns/name@rev``) that it learned from, on whose
+        rows compiling compares. Said again later, it corrects.
+        """
+        source = Reference.parse(data) if data else None
+        body = {
+            "revision": self.revision,
+            "task": task,
+            "label_names": list(label_names) or None,
+            "input_names": list(input_names) or None,
+            "output_name": output_name or None,
+            "data": await self._client.full_name(source.name) if source else None,
+            "data_revision": source.revision if source else None,
+        }
+        return await self._job(f"{await self._path()}/import", body)
+
     async def _job(self, path: str, body: dict[str, Any]) -> AsyncJob:
         given = {key: value for key, value in body.items() if value is not None}
         return AsyncJob(self._transport, JobRecord.of(await self._transport.call("POST", path, body=given)))
+
+
+class AsyncModels(AsyncRepos):
+    """All models you may see, and the way in for those made elsewhere."""
+
+    def __init__(self, client: AsyncClient) -> None:
+        super().__init__(client, "model")
+
+    async def import_(
+        self,
+        source: str | Path,
+        name: str | None = None,
+        *,
+        task: str | None = None,
+        label_names: Sequence[str | int | bool] = (),
+        input_names: Sequence[str] = (),
+        output_name: str = "",
+        data: str = "",
+        progress: OnTransfer | None = None,
+    ) -> AsyncJob:
+        """Pushes a model made elsewhere, and starts the job that makes it deployable; see ``Model.import_``.
+
+        ``source`` is an MLflow model folder, ``mlflow:mlruns#model/version``, an ONNX, skops or GGUF file, or a folder
+        of transformers; ``name`` is by default that of the file or folder.
+        """
+        text = str(source)
+        registered = text.startswith(PREFIX)
+        path = await in_thread(registered_folder, text) if registered else Path(source)
+        model = self._client.model(name or default_name(text, path))
+        await model.push(path, message=f"Push {path.name}", progress=progress)
+        return await model.import_(
+            task=task, label_names=label_names, input_names=input_names, output_name=output_name, data=data
+        )
+
+
+def default_name(source: str, path: Path) -> str:
+    """The repo's name where none was given: the registered model's, or the file's or folder's without ending."""
+    if source.startswith(PREFIX):
+        return source.partition("#")[2].rpartition("/")[0]
+    resolved = path.expanduser().resolve()
+    return resolved.name if resolved.is_dir() else resolved.stem

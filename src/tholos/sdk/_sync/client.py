@@ -15,7 +15,7 @@ from tholos.sdk._sync.datasets import Dataset, Datasets
 from tholos.sdk._sync.deployments import Deployments
 from tholos.sdk._sync.evaluations import Evaluations
 from tholos.sdk._sync.jobs import Job, Jobs
-from tholos.sdk._sync.models import Model
+from tholos.sdk._sync.models import Model, Models
 from tholos.sdk._sync.repos import RepoHandle, Repos
 from tholos.sdk._sync.search import Searching
 from tholos.sdk._sync.sharing import Organizations
@@ -53,7 +53,7 @@ class Client:
             http_transport=http_transport,
         )
         self.repos = Repos(self)
-        self.models = Repos(self, "model")
+        self.models = Models(self)
         self.datasets = Datasets(self)
         self.jobs = Jobs(self.transport)
         self.deployments = Deployments(self)

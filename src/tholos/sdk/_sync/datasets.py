@@ -15,9 +15,12 @@ from tholos.sdk._sync.jobs import Job
 from tholos.sdk._sync.repos import RepoHandle, Repos
 from tholos.sdk._sync.transfers import PARALLEL_FILES
 from tholos.sdk.frames import frame_of, write_frame
+from tholos.sdk.local_files import sha256_of
 from tholos.sdk.progress import OnTransfer
 from tholos.sdk.references import Kind
-from tholos.sdk.results import JobRecord, Profile, Revision, Rows, Source
+from tholos.sdk.results import Entry, JobRecord, Profile, Revision, Rows, Source
+from tholos.sdk.source_cards import source_of, with_source
+from tholos.sdk.sql import DATA_FILE, OnRows, fetch
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -26,6 +29,8 @@ if TYPE_CHECKING:
 
 _ROWS_AT_A_TIME = 1000
 _READING_S = 300.0
+CARD_FILE = "README.md"
+_DATA = (".csv", ".tsv", ".tab", ".jsonl", ".ndjson", ".json", ".parquet", ".png", ".jpg", ".jpeg", ".webp", ".gif")
 _FIRST_POLL_S = 0.05
 _LONGEST_POLL_S = 1.0
 
@@ -151,6 +156,45 @@ class Dataset(RepoHandle):
                 self._fetch_images(rows, column.name)
         return in_thread(frame_of, page.columns, rows)
 
+    def refresh(self, url: str | None = None, *, timeout: float = 0, progress: OnRows | None = None) -> Revision:
+        """Runs the query again from which the rows are, on this machine, and commits what it answers now.
+
+        ``url`` is needed where the recorded one is not enough: passwords are never recorded. Returns the head as it is
+        when the rows are the same. Raises InvalidInput where no query is recorded.
+        """
+        source = source_of((self.card()).metadata)
+        if source is None:
+            raise errors.InvalidInput(
+                f"{self.name()} does not say which query its rows are from.",
+                next="Take it from a database first: `tholos data import URL --query …`.",
+            )
+        return self.push_query(url or str(source["url"]), str(source["query"]), timeout=timeout, progress=progress)
+
+    def push_query(
+        self, url: str, query: str = "", *, table: str = "", timeout: float = 0, progress: OnRows | None = None
+    ) -> Revision:
+        """Commits the rows of a query (or of a whole table) as ``data.parquet``, with its source in the card.
+
+        See ``Datasets.import_query``.
+        """
+        name = self.name()
+        head = self._head("main")
+        there = {entry.path: entry for entry in self.files(revision=head.id)} if head else {}
+        _refuse_other_data(name, there)
+        with tempfile.TemporaryDirectory(prefix="tholos-") as temporary:
+            folder = Path(temporary)
+            fetched = in_thread(lambda: fetch(url, query, folder, table=table, timeout_s=timeout, progress=progress))
+            metadata = (self.card()).metadata if head else {}
+            known = there.get(DATA_FILE)
+            if head and known and fetched.source.is_recorded(source_of(metadata)):
+                digest = in_thread(sha256_of, fetched.file)
+                if known.sha256 == digest:
+                    return head
+            text = (self.read(CARD_FILE)).decode(errors="replace") if CARD_FILE in there else ""
+            card = with_source(name, metadata, text, fetched.record)
+            in_thread((folder / CARD_FILE).write_text, card, "utf-8")
+            return super().push(folder, message=f"Take {fetched.rows:,} rows from {fetched.source.url}"[:500])
+
     def _fetch_images(self, rows: list[dict[str, Any]], column: str) -> None:
         def fetch(row: dict[str, Any]) -> None:
             if row[column] is not None:
@@ -170,8 +214,43 @@ class Datasets(Repos):
         items = self._client.transport.pages("/api/v1/data/sources", {"search": search}, limit)
         return [Source.of(item) for item in items]
 
+    def import_query(
+        self,
+        url: str,
+        query: str = "",
+        name: str | None = None,
+        *,
+        table: str = "",
+        timeout: float = 0,
+        progress: OnRows | None = None,
+    ) -> Revision:
+        """Makes a dataset of a query's rows (or of a whole table's), read on this machine: ``pip install tholos[sql]``.
+
+        ``url`` is SQLAlchemy's (``postgresql://user@host/db``, ``sqlite:///file``), ``duckdb:///file``, or ``duckdb:``
+        for queries over Parquet and CSV files; ``env:NAME`` takes it from the environment. Rows are streamed in
+        batches. URL without password, query, columns and time are recorded in the card. ``timeout`` in seconds, 0 for
+        none. ``name`` is by default the table's.
+        """
+        wanted = name or table.rpartition(".")[2]
+        if not wanted:
+            raise errors.InvalidInput("The dataset needs a name.", next="Give one: namespace/name.")
+        return self._client.dataset(wanted).push_query(url, query, table=table, timeout=timeout, progress=progress)
+
     def import_(self, source: str, name: str | None = None) -> Job:
         """Makes a dataset (by default called like the source) from a source that ``sources()`` lists."""
         body = {"source": source, "name": self._client.full_name(name) if name else None}
         answer = self._client.transport.call("POST", "/api/v1/data/import", body=body)
         return Job(self._client.transport, JobRecord.of(answer))
+
+
+def _refuse_other_data(name: str, there: Mapping[str, Entry]) -> None:
+    """Rows of a query replace those of the query before, and nothing else."""
+    others = [
+        path
+        for path in there
+        if path.lower().endswith(_DATA) and path != DATA_FILE and not path.startswith(("splits/", "."))
+    ]
+    if others:
+        raise errors.InvalidInput(
+            f"{name} holds other data already, such as {others[0]!r}.", next="Import into a dataset of its own."
+        )

@@ -1,0 +1,1 @@
+"""Models that were made elsewhere: recognised by their files, described, and made deployable."""

@@ -1,0 +1,197 @@
+"""Models from elsewhere, from a push to an answer of the runtime that will serve them."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import foreign_models as foreign
+import numpy as np
+import pytest
+
+from tholos.runtimes import ModelDescription, load
+from tholos.tasks.signature import decode
+
+
+def answers(folder: Path, rows: list[dict]) -> list[dict]:
+    """What a replica would answer."""
+    model = load(folder)
+    return decode(model.signature, model.infer(model.signature.encode(rows)))
+
+
+def fact(told: dict, name: str) -> dict:
+    return next(item for item in told["facts"] if item["name"] == name)
+
+
+def rows_of(frame, count: int = 150) -> list[dict]:
+    return frame[:count].to_dict("records")
+
+
+@pytest.mark.parametrize(
+    ("model", "frame"),
+    [(foreign.named, foreign.IRIS), (foreign.regression, foreign.SUGAR), (foreign.mixed, foreign.ISLANDS)],
+    ids=["classifier", "regression", "mixed columns"],
+)
+@pytest.mark.parametrize("wrapped", [False, True], ids=["skops file", "mlflow folder"])
+def test_a_scikit_learn_model_serves_as_it_predicted(described, imported, bench, tmp_path, model, frame, wrapped):
+    fitted = model()
+    files = foreign.mlflow_folder(tmp_path / "mlflow", fitted) if wrapped else {"my.skops": foreign.skops_bytes(fitted)}
+    told = described(files)
+    assert (told["state"], told["importable"], told["deployable"]) == ("ready", True, False)
+    assert imported()["deployable"]
+    folder = bench.lay_out("ada/foreign", tmp_path / "served")
+    given = [row["output"] for row in answers(folder, rows_of(frame))]
+    expected = fitted.predict(frame[:150]).tolist()
+    assert given == (pytest.approx(expected) if isinstance(expected[0], float) else expected)
+
+
+@pytest.mark.parametrize("zipmap", [True, False])
+@pytest.mark.parametrize("columns", [True, False])
+def test_an_onnx_classifier_serves_as_it_predicted(described, imported, bench, tmp_path, zipmap, columns):
+    told = described({"iris.onnx": foreign.onnx_bytes(foreign.named(), zipmap=zipmap, columns=columns)})
+    assert told["task"] == "tabular-classification"
+    assert fact(told, "labels") == {
+        "name": "labels",
+        "value": ["setosa", "versicolor", "virginica"],
+        "how": "read",
+        "note": "the graph's ZipMap" if zipmap else fact(told, "labels")["note"],
+    }
+    assert fact(told, "inputs")["how"] == ("read" if columns else "guessed")
+    imported()
+    folder = bench.lay_out("ada/foreign", tmp_path / "served")
+    names = load(folder).signature.names
+    rows = [dict(zip(names, values, strict=True)) for values in foreign.IRIS.to_numpy().tolist()]
+    given = answers(folder, rows)
+    assert [row["output"] for row in given] == foreign.named().predict(foreign.IRIS).tolist()
+    expected = foreign.named().predict_proba(foreign.IRIS)
+    assert np.array([list(row["probabilities"].values()) for row in given]) == pytest.approx(expected, abs=1e-5)
+
+
+def test_an_mlflow_onnx_folder_gets_its_names_from_mlflow(described, imported, bench, tmp_path):
+    told = described(foreign.mlflow_folder(tmp_path / "mlflow", foreign.named(), "onnx"))
+    assert fact(told, "inputs")["value"][0] == "sepal length (cm): number"
+    assert fact(told, "inputs")["how"] == "read"
+    assert told["provenance"]["mlflow.mlflow_version"]
+    imported()
+    folder = bench.lay_out("ada/foreign", tmp_path / "served")
+    assert [row["output"] for row in answers(folder, rows_of(foreign.IRIS, 3))] == ["setosa"] * 3
+
+
+def test_an_onnx_regression_serves_as_it_predicted(described, imported, bench, tmp_path):
+    told = described({"model.onnx": foreign.onnx_bytes(foreign.regression())})
+    assert told["task"] == "tabular-regression"
+    imported(input_names=list(foreign.SUGAR.columns), output_name="progress")
+    folder = bench.lay_out("ada/foreign", tmp_path / "served")
+    given = [row["output"] for row in answers(folder, rows_of(foreign.SUGAR, 50))]
+    assert given == pytest.approx(foreign.regression().predict(foreign.SUGAR[:50]), rel=1e-3)
+    model = ModelDescription.read(folder)
+    assert (model.signature.output.name, model.serve, model.artifact().file) == ("progress", "onnx", "serving.onnx")
+    assert "model.onnx" in bench.files("ada/foreign")
+
+
+def test_scores_of_a_network_are_taken_for_classes_and_said_to_be_guessed(described, imported, bench, tmp_path):
+    told = described({"net.onnx": foreign.network_onnx()})
+    assert told["task"] == "tabular-classification"
+    assert {"task", "labels", "inputs", "output", "example"} <= set(told["guessed"])
+    assert fact(told, "labels")["value"] == [0, 1, 2]
+    imported(label_names=["a", "b", "c"], input_names=["k", "l", "m", "n"])
+    folder = bench.lay_out("ada/foreign", tmp_path / "served")
+    [answer] = answers(folder, [{"k": 1, "l": 2, "m": 3, "n": 4}])
+    assert answer["output"] == "c"
+    assert sum(answer["probabilities"].values()) == pytest.approx(1)
+    kept = json.loads(bench.files("ada/foreign")["import.json"])
+    assert {item["name"]: item["how"] for item in kept["facts"]}["labels"] == "given"
+
+
+def test_one_probability_becomes_two_classes(described, imported, bench, tmp_path):
+    metadata = {"classes": '["no", "yes"]'}
+    told = described({"net.onnx": foreign.network_onnx(last="Sigmoid", outputs=1, metadata=metadata)})
+    assert fact(told, "labels")["value"] == ["no", "yes"]
+    imported()
+    folder = bench.lay_out("ada/foreign", tmp_path / "served")
+    [answer] = answers(folder, [{"x0": 1, "x1": 0, "x2": 0, "x3": 0}])
+    assert answer["probabilities"]["yes"] == pytest.approx(1 / (1 + np.e))
+
+
+def test_one_number_is_a_regression_unless_the_user_says_otherwise(described, imported, bench, tmp_path):
+    assert described({"net.onnx": foreign.network_onnx(outputs=1)})["task"] == "tabular-regression"
+    imported(task="tabular-classification", label_names=["no", "yes"])
+    folder = bench.lay_out("ada/foreign", tmp_path / "served")
+    [answer] = answers(folder, [{"x0": 1, "x1": 0, "x2": 0, "x3": 0}])
+    assert answer["probabilities"]["yes"] == pytest.approx(1 / (1 + np.e))
+
+
+def test_corrections_are_revisions_and_are_kept(described, imported, bench, as_ada):
+    described({"net.onnx": foreign.network_onnx()})
+    first = imported(label_names=["a", "b", "c"])
+    second = imported(input_names=["k", "l", "m", "n"])
+    assert first["revision"] != second["revision"]
+    told = as_ada.get("/api/v1/models/ada/foreign/description").json()
+    assert (told["deployable"], told["state"]) == (True, "ready")
+    assert fact(told, "labels")["value"] == ["a", "b", "c"]
+    assert told["signature"]["inputs"][0]["name"] == "k"
+    assert not bench.settle()  # what the platform committed itself is not described once more
+
+
+def test_a_file_that_was_replaced_is_described_anew(described, imported, bench):
+    described({"net.onnx": foreign.network_onnx()})
+    imported()
+    told = described({"net.onnx": foreign.network_onnx(outputs=2)})
+    assert fact(told, "labels")["value"] == [0, 1]
+    imported()
+    assert json.loads(bench.files("ada/foreign")["model.json"])["signature"]["output"]["labels"] == [0, 1]
+
+
+def test_a_model_fitted_on_an_array_takes_names_from_the_user(described, imported, bench, tmp_path):
+    told = described({"forest.skops": foreign.skops_bytes(foreign.unnamed())})
+    assert fact(told, "inputs") == {
+        "name": "inputs",
+        "value": ["x0: number", "x1: number", "x2: number", "x3: number"],
+        "how": "guessed",
+        "note": "the model was fitted on an array, so they have no names",
+    }
+    imported(label_names=["setosa", "versicolor", "virginica"], input_names=list(foreign.IRIS.columns))
+    folder = bench.lay_out("ada/foreign", tmp_path / "served")
+    given = [row["output"] for row in answers(folder, rows_of(foreign.IRIS))]
+    names = np.array(["setosa", "versicolor", "virginica"])
+    assert given == names[foreign.unnamed().predict(foreign.IRIS.to_numpy())].tolist()
+
+
+def test_a_gguf_file_is_described_and_honestly_not_served(described, imported, bench, as_ada):
+    told = described({"tiny.gguf": foreign.gguf_bytes()})
+    assert told["task"] == "text-generation"
+    found = {item["name"]: item["value"] for item in told["facts"]}
+    assert (found["architecture"], found["quantization"], found["parameters"]) == ("llama", "Q4_K_M", 4096)
+    assert (found["context length"], found["chat template"], found["tokenizer"]) == (2048, True, "gpt2")
+    assert told["obstacle"]["code"] == "runtime_missing"
+    assert not imported()["deployable"]
+    assert b"pipeline_tag: text-generation" in bench.files("ada/foreign")["README.md"]
+    refused = as_ada.post("/api/v1/deployments", json={"model": "ada/foreign"})
+    assert refused.status_code == 422
+    assert "no runtime of this installation serves it yet" in refused.json()["error"]["message"]
+
+
+def test_a_transformers_folder_is_described_and_honestly_not_served(described, as_ada):
+    told = described(foreign.transformers_files())
+    found = {item["name"]: item["value"] for item in told["facts"]}
+    assert (told["task"], told["library"]) == ("text-generation", "transformers")
+    assert (found["parameters"], found["types"], found["tokenizer"]) == (32, "F32 32", "tokenizer.json")
+    assert told["obstacle"]["code"] == "runtime_missing"
+    refused = as_ada.post("/api/v1/deployments", json={"model": "ada/foreign"})
+    assert "no runtime of this installation serves it yet" in refused.json()["error"]["message"]
+
+
+def test_a_card_written_by_hand_stays(described, imported, bench):
+    described({"net.onnx": foreign.network_onnx(), "README.md": b"---\nlicense: mit\n---\nMine.\n"})
+    imported()
+    card = bench.files("ada/foreign")["README.md"].decode()
+    assert card.endswith("---\nMine.\n")
+    assert "license: mit" in card
+    assert "pipeline_tag: tabular-classification" in card
+
+
+def test_a_model_that_describes_itself_is_left_alone(bench, as_ada):
+    bench.push("ada/own", {"model.onnx": foreign.network_onnx(), "model.json": b"{}"})
+    assert not bench.settle()
+    refused = as_ada.post("/api/v1/models/ada/own/import", json={})
+    assert (refused.status_code, refused.json()["error"]["code"]) == (422, "nothing_to_import")
