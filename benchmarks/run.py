@@ -20,7 +20,7 @@ from tholos.kit.hardware import hardware
 
 HERE = Path(__file__).parent
 PAGE = HERE.parent / "docs" / "results" / "benchmarks.md"
-BENCHMARKS = ("startup", "server", "training", "transfer", "hub", "compile")
+BENCHMARKS = ("startup", "server", "training", "transfer", "hub", "compile", "search")
 LIBRARIES = ("tholos", "huggingface-hub", "hf-xet", "scikit-learn", "onnxruntime", "numpy", "uvicorn", "sqlalchemy")
 
 

@@ -48,49 +48,7 @@ TASKS = ("text-generation", "text-classification", "image-classification", "tabu
 LIBRARIES = ("transformers", "diffusers", "sklearn", "keras", "onnx", "gguf", "sentence-transformers")
 LICENSES = ("apache-2.0", "mit", "cc-by-4.0", "openrail", "llama3")
 LANGUAGES = ("en", "zh", "fr", "de", "es", "ja", "pt", "ar")
-SYLLABLES = [
-    "ba",
-    "be",
-    "bi",
-    "bo",
-    "bu",
-    "da",
-    "de",
-    "di",
-    "do",
-    "du",
-    "ka",
-    "ke",
-    "ki",
-    "ko",
-    "ku",
-    "la",
-    "le",
-    "li",
-    "lo",
-    "lu",
-    "ma",
-    "me",
-    "mi",
-    "mo",
-    "mu",
-    "na",
-    "ne",
-    "ni",
-    "no",
-    "ra",
-    "re",
-    "ri",
-    "ro",
-    "sa",
-    "se",
-    "si",
-    "so",
-    "ta",
-    "te",
-    "ti",
-    "to",
-]
+SYLLABLES = tuple(consonant + vowel for consonant in "bdklmnrst" for vowel in "aeiou")
 
 
 class Corpus:
@@ -269,7 +227,7 @@ def searches(corpus: Corpus, pick: random.Random) -> dict[str, Callable[[], Want
 
 
 def measure(database: Database, corpus: Corpus) -> dict[str, list[float]]:
-    """Milliseconds of each search, by its kind, asked by nobody, by a user with private repos, and by an administrator."""
+    """Milliseconds of each search, by its kind: asked by nobody, by users with private repos, by an administrator."""
     pick = random.Random(7)
     actors = [
         ANONYMOUS,
@@ -340,8 +298,8 @@ def main() -> None:
     parser.add_argument("--json", action="store_true")
     options = parser.parse_args()
     found: dict[str, Any] = {}
-    with tempfile.TemporaryDirectory(prefix="tholos-bench-", dir=options.folder) as name:
-        folder = options.keep or Path(name)
+    with tempfile.TemporaryDirectory(prefix="tholos-bench-", dir=options.folder) as fresh:
+        folder = options.keep or Path(fresh)
         folder.mkdir(exist_ok=True)
         folder.chmod(0o755)
         with postgres(folder / "postgres") as url:
@@ -365,9 +323,7 @@ def main() -> None:
         if options.json:
             print(json.dumps(found))
             return
-        print(
-            f"{options.repos:,} repos, both indexes built in {found['build_s']} s; milliseconds, median and 95th percentile"
-        )
+        print(f"{options.repos:,} repos, both indexes built in {found['build_s']} s; milliseconds, p50 and p95")
         print(f"{'':<22}{'SQLite':>16}{'PostgreSQL':>18}")
         for name in found["SQLite"]:
             cells = [f"{found[label][name]['p50_ms']:>8} {found[label][name]['p95_ms']:>8}" for label in databases]

@@ -25,13 +25,14 @@ from tholos.jobs import endpoints as jobs
 from tholos.kit.http import BodyLimit, RequestIdentity, install_errors
 from tholos.kit.services import Services
 from tholos.optimization import endpoints as optimization
+from tholos.scanning import endpoints as scanning
 from tholos.serving import endpoints as serving
 from tholos.training import endpoints as training
 from tholos.web import routes as web
 from tholos.web.failures import error_page
 from tholos.wire import routes as wire
 
-ROOMS = (accounts, jobs, hub, community, data, imports, training, optimization, evaluation, serving)
+ROOMS = (accounts, jobs, hub, community, scanning, data, imports, training, optimization, evaluation, serving)
 
 # Exactly these addresses: a branch may be called "x/blobs/y", and its body is bounded like any other.
 _UPLOAD = re.compile(r"/api/v1/(?:models|datasets|algorithms)/[^/]+/[^/]+/(?:blobs/[^/]+|commits)")

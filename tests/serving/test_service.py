@@ -15,6 +15,7 @@ from tholos.kit.errors import Forbidden, InvalidInput
 from tholos.kit.outbox import OutboxRow
 from tholos.runtimes.errors import BrokenModel, PickleRefused
 from tholos.serving import repository, service
+from tholos.serving.admission import Policy
 from tholos.serving.errors import DeploymentNotFound, NothingToRollBackTo, NotInlineable, NotServable
 from tholos.serving.models import AGENT, GatewayRow
 from tholos.serving.repository import Report
@@ -25,7 +26,9 @@ PICKLE = b"\x80\x04\x95\x1b\x00\x00\x00\x00\x00\x00\x00\x8c\x05posix"
 @pytest.fixture
 def deploy(services):
     def deploy(actor, **choice):
-        return service.deploy(services.database, services.blobs, actor, **{"model": "ada/penguins", **choice})
+        return service.deploy(
+            services.database, services.blobs, actor, **{"model": "ada/penguins", "policy": Policy("allow"), **choice}
+        )
 
     return deploy
 

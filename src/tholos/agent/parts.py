@@ -32,11 +32,13 @@ from tholos.kit.outbox import combined, dispatch
 from tholos.kit.settings import Settings
 from tholos.migrations import migrate
 from tholos.optimization.kinds import KINDS as OPTIMIZATION_KINDS
+from tholos.scanning import service as scanning
+from tholos.scanning.kinds import KINDS as SCANNING_KINDS
+from tholos.serving.admission import HANDLERS as SERVING_HANDLERS
 from tholos.serving.supervisor import Supervisor
 from tholos.training.kinds import KINDS as TRAINING_KINDS
 
-KINDS = (*DATA_KINDS, *IMPORT_KINDS, *TRAINING_KINDS, *OPTIMIZATION_KINDS, *EVALUATION_KINDS)
-HANDLERS = combined(DATA_HANDLERS, IMPORT_HANDLERS)
+KINDS = (*DATA_KINDS, *IMPORT_KINDS, *TRAINING_KINDS, *OPTIMIZATION_KINDS, *EVALUATION_KINDS, *SCANNING_KINDS)
 _HOUSEKEEPING_S = 600.0
 _CHANGE_TIMEOUT_S = 1.0
 
@@ -92,10 +94,11 @@ class Parts:
         self._database.close()
 
     async def _deliver_outbox(self, stop: asyncio.Event) -> None:
+        rooms = (DATA_HANDLERS, IMPORT_HANDLERS, scanning.handlers(self._settings), SERVING_HANDLERS)
         with closing(Database(self._settings.resolved_database_url, pool_size=1)) as watch:
             while not stop.is_set():
                 # the address is known once the gateways have their port
-                handlers = combined(HANDLERS, watching.handlers(_base_url(self._settings)))
+                handlers = combined(*rooms, watching.handlers(_base_url(self._settings)))
                 await asyncio.to_thread(dispatch, self._database, handlers)
                 await asyncio.to_thread(watch.wait_for_change, _CHANGE_TIMEOUT_S)
 

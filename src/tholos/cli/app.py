@@ -29,6 +29,7 @@ COMMANDS: Final = {
     "pulls": ("tholos.cli.pulls:app", "Propose changes to a repo, look at them, merge them."),
     "webhooks": ("tholos.cli.webhooks:app", "Let programs be told of what happens to repos."),
     "algorithms": ("tholos.cli.algorithms:app", "List, show and start algorithms: what can be trained."),
+    "scan": ("tholos.cli.scan:scan", "Show what was found in a repo's files, or scan them again."),
     "train": ("tholos.cli.train:train", "Train a model on a dataset."),
     "compile": ("tholos.cli.compile:compile_model", "Turn a trained model into one fast ONNX graph."),
     "evaluate": ("tholos.cli.evaluate:evaluate", "Measure a model on a dataset."),

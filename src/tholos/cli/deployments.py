@@ -25,10 +25,15 @@ def deploy(
     home: Annotated[
         Literal["auto", "inline", "process"], typer.Option(help="Where it runs: in the gateway or in its own process.")
     ] = "auto",
+    allow_unsafe: Annotated[
+        bool, typer.Option("--allow-unsafe", help="Serve it whatever its scan says (administrators; audited).")
+    ] = False,
     detach: Annotated[bool, typer.Option("--detach", "-d", help="Do not wait until it serves.")] = False,
     as_json: AsJson = False,
 ) -> None:
     """Serve a model; a deployment of that name switches to it without dropping a request.
+
+    A revision is served once its scan is done; one with unsafe files that it would load is refused (see `tholos scan`).
 
     Examples:
       tholos deploy me/penguins
@@ -36,7 +41,9 @@ def deploy(
     """
     with connect(ctx) as client:
         try:
-            deployment = client.deployments.create(model, name=name, home=home, wait=not detach)
+            deployment = client.deployments.create(
+                model, name=name, home=home, allow_unsafe=allow_unsafe, wait=not detach
+            )
         except KeyboardInterrupt:
             say("\nThe deployment goes on.\n  → Look at it with `tholos deployments list`.")
             raise typer.Exit(130) from None

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 app = group("Read, open and answer discussions of a repo.")
 Number = Annotated[int, typer.Argument(min=1, help="The discussion's number.")]
-Text = Annotated[str, typer.Option("--text", "-m", help="What to say, in Markdown.")]
+Words = Annotated[str, typer.Option("--message", "-m", help="What to say, in Markdown.")]
 Status = Annotated[
     Literal["all", "open", "closed", "draft", "merged"], typer.Option(help="Only those that stand like this.")
 ]
@@ -50,7 +50,7 @@ def open_discussion(
     name: Name,
     title: Annotated[str, typer.Argument(help="What it is about.")],
     kind: Kind = "model",
-    text: Text = "",
+    message: Words = "",
     as_json: AsJson = False,
 ) -> None:
     """Open a discussion, and print its number.
@@ -59,7 +59,7 @@ def open_discussion(
       tholos discussions open ada/tree "Which data was it trained on?"
     """
     with connect(ctx) as client:
-        made = handle(client, kind, name).discussions.open(title, text)
+        made = handle(client, kind, name).discussions.open(title, message)
     if as_json:
         print_json(made.raw)
     else:
@@ -159,25 +159,25 @@ def rename(
 
 
 @app.command("close", cls=Command)
-def close(ctx: typer.Context, name: Name, number: Number, kind: Kind = "model", text: Text = "") -> None:
+def close(ctx: typer.Context, name: Name, number: Number, kind: Kind = "model", message: Words = "") -> None:
     """Close a discussion or pull request.
 
     Examples:
       tholos discussions close me/tree 3 -m "Answered."
     """
     with connect(ctx) as client:
-        say(f"#{number} is {handle(client, kind, name).discussions.close(number, text).status}.")
+        say(f"#{number} is {handle(client, kind, name).discussions.close(number, message).status}.")
 
 
 @app.command("reopen", cls=Command)
-def reopen(ctx: typer.Context, name: Name, number: Number, kind: Kind = "model", text: Text = "") -> None:
+def reopen(ctx: typer.Context, name: Name, number: Number, kind: Kind = "model", message: Words = "") -> None:
     """Open a discussion or pull request again; of a draft it says that it is ready.
 
     Examples:
       tholos discussions reopen me/tree 3
     """
     with connect(ctx) as client:
-        say(f"#{number} is {handle(client, kind, name).discussions.reopen(number, text).status}.")
+        say(f"#{number} is {handle(client, kind, name).discussions.reopen(number, message).status}.")
 
 
 def show_list(found: list[Discussion], *, as_json: bool, empty: str) -> None:

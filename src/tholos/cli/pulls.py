@@ -9,7 +9,7 @@ import typer
 
 from tholos.cli.app import Command, group
 from tholos.cli.connection import connect
-from tholos.cli.discussions import Limit, Number, Status, Text, show_list, show_one
+from tholos.cli.discussions import Limit, Number, Status, Words, show_list, show_one
 from tholos.cli.files import Into, Kind, Name, Only, handle
 from tholos.cli.output import AsJson, print_json, say, short, transfer_bar
 
@@ -43,7 +43,7 @@ def open_pull(
     kind: Kind = "model",
     into: Into = "",
     title: Annotated[str, typer.Option(help="What it does.")] = "",
-    text: Text = "",
+    message: Words = "",
     branch: Annotated[str, typer.Option(help="The branch that it is meant for.")] = "main",
     number: Annotated[int | None, typer.Option(min=1, help="Add to this pull request instead.")] = None,
     only: Only = None,
@@ -57,7 +57,7 @@ def open_pull(
     """
     with connect(ctx) as client, transfer_bar("Uploading", quiet=as_json) as told:
         made = handle(client, kind, name).propose(
-            path, into, title=title, text=text, branch=branch, number=number, files=only, progress=told
+            path, into, title=title, text=message, branch=branch, number=number, files=only, progress=told
         )
     if as_json:
         print_json(made.raw)
@@ -99,7 +99,7 @@ def merge(
     name: Name,
     number: Number,
     kind: Kind = "model",
-    text: Text = "",
+    message: Words = "",
     as_json: AsJson = False,
 ) -> None:
     """Bring a pull request into its branch.
@@ -108,7 +108,7 @@ def merge(
       tholos pulls merge me/tree 3
     """
     with connect(ctx) as client:
-        merged = handle(client, kind, name).discussions.merge(number, text)
+        merged = handle(client, kind, name).discussions.merge(number, message)
     if as_json:
         print_json(merged.raw)
     else:
@@ -117,22 +117,22 @@ def merge(
 
 
 @app.command("close", cls=Command)
-def close(ctx: typer.Context, name: Name, number: Number, kind: Kind = "model", text: Text = "") -> None:
+def close(ctx: typer.Context, name: Name, number: Number, kind: Kind = "model", message: Words = "") -> None:
     """Close a pull request without merging it.
 
     Examples:
       tholos pulls close me/tree 3 -m "Not now."
     """
     with connect(ctx) as client:
-        say(f"#{number} is {handle(client, kind, name).discussions.close(number, text).status}.")
+        say(f"#{number} is {handle(client, kind, name).discussions.close(number, message).status}.")
 
 
 @app.command("ready", cls=Command)
-def ready(ctx: typer.Context, name: Name, number: Number, kind: Kind = "model", text: Text = "") -> None:
+def ready(ctx: typer.Context, name: Name, number: Number, kind: Kind = "model", message: Words = "") -> None:
     """Open a draft, or a pull request that was closed.
 
     Examples:
       tholos pulls ready ada/tree 3
     """
     with connect(ctx) as client:
-        say(f"#{number} is {handle(client, kind, name).discussions.reopen(number, text).status}.")
+        say(f"#{number} is {handle(client, kind, name).discussions.reopen(number, message).status}.")

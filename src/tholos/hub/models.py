@@ -34,7 +34,8 @@ class Repo(Base):
         # Lists are newest first, by kind or over all.
         Index("ix_repos_kind_updated_at", "kind", "updated_at", "id"),
         Index("ix_repos_updated_at", "updated_at", "id"),
-        Index("ix_repos_owner_id", "owner_id"),
+        # "What is private and this account's?" is answered from the index alone.
+        Index("ix_repos_owner_id", "owner_id", "visibility", "id"),
     )
 
     id: Mapped[str] = mapped_column(ID, primary_key=True)

@@ -89,6 +89,8 @@ class Attempt:
         self.peak_memory_bytes = 0
         self.status = 0
         """Exit code, or the negative signal number, once reaped."""
+        self.background = False
+        """Whether it takes a place in the background."""
         self._order, self._folder, self._log, self._on_urgent = order, folder, log, on_urgent
         self._loop = asyncio.get_running_loop()
         self._incoming = _Incoming()

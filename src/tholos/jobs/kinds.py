@@ -30,6 +30,8 @@ class JobKind:
     limits: Limits = Limits()
     max_attempts: int = 3
     """How often the work is begun at most, when its process is killed or its machine is lost."""
+    background: bool = False
+    """Work that nobody waits for, run in places of its own: it takes none from the others, nor they from it."""
 
 
 class Kinds:
@@ -61,3 +63,7 @@ class Kinds:
     def names(self) -> tuple[str, ...]:
         """The known names, sorted."""
         return tuple(sorted(self._by_name))
+
+    def of(self, *, background: bool) -> tuple[str, ...]:
+        """The names of the kinds that run in the background, or of those that do not, sorted."""
+        return tuple(name for name in self.names if self._by_name[name].background == background)

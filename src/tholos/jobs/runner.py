@@ -6,7 +6,7 @@ import asyncio
 import os
 import signal
 import socket
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from contextlib import closing, suppress
 
 from sqlalchemy.exc import SQLAlchemyError
@@ -37,7 +37,7 @@ log = get_logger("jobs")
 
 
 class JobRunner:
-    """Runs jobs of the given kinds, ``slots`` at a time.
+    """Runs jobs of the given kinds, ``slots`` at a time, and beside them THOLOS_BACKGROUND_SLOTS in the background.
 
     ``owner`` names this runner in the database. A runner with the same name may start only when the former one is dead
     (one agent per home sees to that), for it takes over that one's jobs and kills what is left of its children.
@@ -87,8 +87,8 @@ class JobRunner:
         with closing(Database(self._settings.resolved_database_url, pool_size=1)) as watch:
             while not stop.is_set():
                 try:
-                    while len(self._attempts) < self._slots and not stop.is_set():
-                        attempt = await self._start_next()
+                    while (kinds := self._open_to()) and not stop.is_set():
+                        attempt = await self._start_next(kinds)
                         if attempt is None:
                             break
                         child = tasks.create_task(self._attend(attempt))
@@ -100,9 +100,18 @@ class JobRunner:
                     await self._pause(_TROUBLE_S)
         return children
 
-    async def _start_next(self) -> Attempt | None:
-        """Claims a job and starts its child; None when there is none, or it could not be started."""
-        job = await asyncio.to_thread(self._claim)
+    def _open_to(self) -> tuple[str, ...]:
+        """The kinds for which a place is free."""
+        behind = sum(attempt.background for attempt in self._attempts.values())
+        front = len(self._attempts) - behind
+        return (
+            *(self._kinds.of(background=False) if front < self._slots else ()),
+            *(self._kinds.of(background=True) if behind < self._settings.background_slots else ()),
+        )
+
+    async def _start_next(self, kinds: Sequence[str]) -> Attempt | None:
+        """Claims a job of these kinds and starts its child; None when there is none, or it could not be started."""
+        job = await asyncio.to_thread(self._claim, kinds)
         if job is None:
             return None
         kind = self._kinds.get(job.kind)
@@ -113,6 +122,7 @@ class JobRunner:
         try:
             attempt_log = await asyncio.to_thread(self._open_files, folder, job)
             attempt = Attempt(order, self._bounds(kind), folder, attempt_log, self._urgent.set)
+            attempt.background = kind.background
             attempt.start(self._environment, ours)
         except OSError as error:
             log.exception("a job's process could not be started", job=job.id)
@@ -128,12 +138,12 @@ class JobRunner:
         log.info("job started", job=job.id, kind=job.kind, attempt=job.attempt, pid=attempt.pid)
         return attempt
 
-    def _claim(self) -> Job | None:
+    def _claim(self, kinds: Sequence[str]) -> Job | None:
         with self._database.read() as read:
-            if not repository.any_due(read, self._kinds.names):
+            if not repository.any_due(read, kinds):
                 return None
         with self._database.write() as write:
-            return repository.claim(write, self._owner, self._kinds.names, self._settings.job_lease_s)
+            return repository.claim(write, self._owner, kinds, self._settings.job_lease_s)
 
     def _open_files(self, folder: JobFolder, job: Job) -> AttemptLog:
         folder.prepare()

@@ -95,6 +95,9 @@ class Settings(BaseSettings):
 
     # -- jobs
     job_slots: int = Field(2, ge=1, le=256, description="Jobs that run at the same time on this machine.")
+    background_slots: int = Field(
+        1, ge=1, le=64, description="Jobs that nobody waits for, such as scans, that run beside those of JOB_SLOTS."
+    )
     job_time_s: PositiveFloat = Field(
         24 * 3600.0, description="Seconds that one attempt of a job may take, where its kind sets no limit of its own."
     )
@@ -148,6 +151,20 @@ class Settings(BaseSettings):
     )
     algorithm_disk_mb: int = Field(
         2048, ge=1, le=16 << 20, description="MiB of disk that such code may write, and that its result may have."
+    )
+
+    # -- scans
+    scan_pushes: bool = Field(True, description="Whether pushed files are scanned.")
+    scan_time_s: PositiveFloat = Field(
+        300.0, le=3600, description="Seconds that the scan of one file may take; then it could not be scanned."
+    )
+    scan_memory_mb: int = Field(
+        1024, ge=128, le=65536, description="Memory in MiB that the scan of one file may take beyond the job's own."
+    )
+    deploy_unscanned: Literal["wait", "refuse", "allow"] = Field(
+        "wait",
+        description="What a deployment does whose files have not been scanned yet: wait for the scan, be refused, or "
+        "serve them. What was found unsafe is refused in every case.",
     )
 
     # -- hub

@@ -14,7 +14,18 @@ from sqlalchemy import MetaData
 
 from tholos.kit.database import Base, Database
 
-_ROOMS_WITH_TABLES = ("accounts", "jobs", "hub", "hub.search", "community", "data", "imports", "evaluation", "serving")
+_ROOMS_WITH_TABLES = (
+    "accounts",
+    "jobs",
+    "hub",
+    "hub.search",
+    "community",
+    "scanning",
+    "data",
+    "imports",
+    "evaluation",
+    "serving",
+)
 
 
 def migrate(database: Database) -> None:

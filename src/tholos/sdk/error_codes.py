@@ -973,6 +973,12 @@ class RevisionNotServable(errors.Unprocessable):
     default_code = "revision_not_servable"
 
 
+class RevisionUnsafe(errors.Unprocessable):
+    """A file that would be loaded was found unsafe, or could not be scanned."""
+
+    default_code = "revision_unsafe"
+
+
 class RouteNotFound(errors.NotFound):
     """There is nothing at this address."""
 
@@ -1013,6 +1019,18 @@ class SandboxUnavailable(errors.Unprocessable):
     """This machine has no working sandbox, and the operator has not allowed to do without."""
 
     default_code = "sandbox_unavailable"
+
+
+class ScanPending(errors.Conflict):
+    """The files that would be loaded have not been scanned yet."""
+
+    default_code = "scan_pending"
+
+
+class ScansOff(errors.Conflict):
+    """This server does not scan files."""
+
+    default_code = "scans_off"
 
 
 class SearchNothingFinished(errors.Unprocessable):
@@ -1387,6 +1405,7 @@ BY_CODE: Mapping[str, type[errors.TholosError]] = {
     "revision_not_found": RevisionNotFound,
     "revision_not_head": RevisionNotHead,
     "revision_not_servable": RevisionNotServable,
+    "revision_unsafe": RevisionUnsafe,
     "route_not_found": RouteNotFound,
     "rows_too_few": RowsTooFew,
     "samples_not_installed": SamplesNotInstalled,
@@ -1394,6 +1413,8 @@ BY_CODE: Mapping[str, type[errors.TholosError]] = {
     "sandbox_limit": SandboxLimit,
     "sandbox_result_invalid": SandboxResultInvalid,
     "sandbox_unavailable": SandboxUnavailable,
+    "scan_pending": ScanPending,
+    "scans_off": ScansOff,
     "search_nothing_finished": SearchNothingFinished,
     "secret_unreadable": SecretUnreadable,
     "shard_too_large": ShardTooLarge,

@@ -123,6 +123,60 @@ class Entry(Result):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Finding(Result):
+    """Something that the scan of a file found: ``severity`` is "note", "suspicious" or "unsafe"."""
+
+    kind: str
+    severity: str
+    message: str = ""
+    next: str = ""
+    where: str = ""
+    private: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PickleImport(Result):
+    """Something that a pickle imports: ``safety`` is "innocuous", "suspicious" or "dangerous"."""
+
+    module: str
+    name: str
+    safety: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FileScan(Result):
+    """The verdict on a file: "queued", "safe", "suspicious", "unsafe" or "error" (it could not be scanned)."""
+
+    path: str
+    status: str
+    sha256: str = ""
+    findings: tuple[Finding, ...] = ()
+    imports: tuple[PickleImport, ...] = ()
+    read_share: float = 1.0
+    error: str = ""
+    version: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Scan(Result):
+    """The verdict on a revision; ``items`` are its files that are not safe, or those that were asked for."""
+
+    repo: str
+    kind: str
+    revision: str
+    status: str
+    done: bool = False
+    files: int = 0
+    issues: int = 0
+    version: str = ""
+    scanner_version: str = ""
+    job_id: str | None = None
+    error: str = ""
+    finished_at: datetime | None = None
+    items: tuple[FileScan, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Ref(Result):
     """A branch or tag."""
 

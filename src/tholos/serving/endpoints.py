@@ -10,7 +10,9 @@ from tholos.hub.errors import RepoNotFound, RevisionNotFound
 from tholos.kit.errors import Forbidden, responses
 from tholos.kit.http import ServicesDep
 from tholos.runtimes.errors import BrokenModel, PickleRefused
+from tholos.scanning.errors import ScanPending, UnsafeRevision
 from tholos.serving import service
+from tholos.serving.admission import policy_of
 from tholos.serving.errors import DeploymentNotFound, NothingToRollBackTo, NotInlineable, NotServable
 from tholos.serving.schemas import Deploy, DeploymentOut, DeploymentPage, DeploymentSchema
 
@@ -23,7 +25,7 @@ _COMMON = [DeploymentNotFound, Forbidden]
     responses=responses(
         [
             *(RepoNotFound, RevisionNotFound, NotServable, PickleRefused, BrokenModel, NotInlineable),
-            *(InvalidName, NameReserved, Forbidden),
+            *(InvalidName, NameReserved, Forbidden, UnsafeRevision, ScanPending),
         ]
     ),
 )
@@ -38,6 +40,7 @@ def deploy(body: Deploy, actor: CurrentActor, services: ServicesDep) -> Deployme
         name=body.name,
         home=body.home,
         visibility=body.visibility,
+        policy=policy_of(services.settings, allow_unsafe=body.allow_unsafe),
     )
     return DeploymentOut.of(view)
 
@@ -63,7 +66,9 @@ def delete_deployment(namespace: str, name: str, actor: CurrentActor, services: 
     service.delete(services.database, actor, f"{namespace}/{name}")
 
 
-@router.post("/deployments/{namespace}/{name}/rollback", responses=responses([*_COMMON, NothingToRollBackTo]))
+@router.post(
+    "/deployments/{namespace}/{name}/rollback", responses=responses([*_COMMON, NothingToRollBackTo, UnsafeRevision])
+)
 def rollback(namespace: str, name: str, actor: CurrentActor, services: ServicesDep) -> DeploymentOut:
     """Goes back to the revision before."""
     return DeploymentOut.of(service.rollback(services.database, services.blobs, actor, f"{namespace}/{name}"))

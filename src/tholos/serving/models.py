@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from datetime import datetime
 from typing import Any, Literal
 
-from sqlalchemy import ForeignKey, Index, String
+from sqlalchemy import ForeignKey, Index, String, Text
 from sqlalchemy.orm import Mapped, mapped_column
 
 from tholos.accounts.authorization import Role, Visibility
@@ -21,6 +21,9 @@ Place = Literal["inline", "process"]
 """Where a version runs: inside every gateway (ONNX only), or in one process that every gateway connects to."""
 
 Wanted = Literal["running", "stopped"]
+
+GateState = Literal["open", "waiting", "refused"]
+"""Whether a version may be loaded: yes, not before its scan is done, or not at all."""
 
 ReplicaState = Literal["loading", "ready", "failed"]
 
@@ -86,9 +89,13 @@ class Deployment(Base):
 
 
 class DeploymentVersion(Base):
-    """One choice that a deployment made. Never changed: a switch or a rollback adds the next."""
+    """One choice that a deployment made. Only its gate changes: a switch or a rollback adds the next."""
 
     __tablename__ = "deployment_versions"
+    __table_args__ = (
+        # A scan that is done asks which versions wait for it.
+        Index("ix_deployment_versions_gate", "gate", "repo_id"),
+    )
 
     deployment_id: Mapped[str] = mapped_column(ForeignKey("deployments.id", ondelete="CASCADE"), primary_key=True)
     version: Mapped[int] = mapped_column(primary_key=True)
@@ -98,7 +105,12 @@ class DeploymentVersion(Base):
     revision: Mapped[str] = mapped_column(String(40))
     place: Mapped[Place] = mapped_column(String(16))
     files: Mapped[list[dict[str, Any]]] = mapped_column(Json)
-    """The revision's files as ``{path, sha256, size}``: all that a holder needs to load it."""
+    """The revision's files as ``{path, sha256, size}``: all that a holder needs to load it. Those that the runtime
+    opens by itself are marked ``loaded``.
+    """
+    gate: Mapped[GateState] = mapped_column(String(16), default="open", server_default="open")
+    gate_reason: Mapped[str] = mapped_column(Text, default="", server_default="")
+    """Why the gate is not open."""
     actor_id: Mapped[str] = mapped_column(String(40))
     created_at: Mapped[datetime] = mapped_column(UtcDateTime)
 

@@ -6,7 +6,8 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from sqlalchemy import and_, bindparam, delete, or_, select
+from sqlalchemy import and_, bindparam, delete, func, or_, select
+from sqlalchemy.orm import aliased
 
 from tholos.accounts.authorization import Actor
 from tholos.accounts.limits import namespaces
@@ -69,16 +70,30 @@ def version(read: ReadSession, deployment_id: str, number: int) -> DeploymentVer
 
 
 def wanted_versions(read: ReadSession) -> list[tuple[Deployment, DeploymentVersion]]:
-    """Every deployment that should be running, with the version that should run."""
+    """Every deployment that should be running, with the version that should run: the newest that may be loaded."""
+    other = aliased(DeploymentVersion)
+    newest = (
+        select(func.max(other.version))
+        .where(other.deployment_id == Deployment.id, other.gate == "open")
+        .correlate(Deployment)
+        .scalar_subquery()
+    )
     query = (
         select(Deployment, DeploymentVersion)
-        .join(
-            DeploymentVersion,
-            (DeploymentVersion.deployment_id == Deployment.id) & (DeploymentVersion.version == Deployment.version),
-        )
-        .where(Deployment.wanted == "running")
+        .join(DeploymentVersion, DeploymentVersion.deployment_id == Deployment.id)
+        .where(Deployment.wanted == "running", DeploymentVersion.version == newest)
     )
     return [(row[0], row[1]) for row in read.execute(query)]
+
+
+def waiting_for_scan(write: WriteSession, repo_id: str, revision: str) -> list[DeploymentVersion]:
+    """Versions of this revision that wait for its scan."""
+    query = select(DeploymentVersion).where(
+        DeploymentVersion.gate == "waiting",
+        DeploymentVersion.repo_id == repo_id,
+        DeploymentVersion.revision == revision,
+    )
+    return list(write.scalars(query.order_by(DeploymentVersion.deployment_id).with_for_update()))
 
 
 def versions(read: ReadSession, keys: Iterable[Key]) -> list[DeploymentVersion]:

@@ -36,6 +36,10 @@ class Deploy(BaseModel):
     visibility: Visibility | None = Field(
         None, description="private (at first) or public (every signed-in user may predict). Left out: as it is."
     )
+    allow_unsafe: bool = Field(
+        False,
+        description="Administrators only: serve it whatever the scan says, or before it is done. This is audited.",
+    )
 
 
 class DeploymentOut(BaseModel):

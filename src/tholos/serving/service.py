@@ -27,11 +27,14 @@ from tholos.kit.outbox import emit
 from tholos.kit.paging import Page
 from tholos.runtimes import ModelDescription
 from tholos.serving import repository
+from tholos.serving.admission import Policy, admit, loaded_files
 from tholos.serving.artifacts import describe, place_for
 from tholos.serving.errors import DeploymentNotFound, NothingToRollBackTo
 from tholos.serving.models import Deployment, DeploymentVersion, Home, Place, Wanted
 from tholos.serving.placement import ModelFile, files_from_json
 from tholos.serving.status import Status, status_of
+
+_STRICT = Policy()
 
 CHANGED = "deployment.changed"
 """Outbox topic; the payload is ``{deployment_id, name, change, version}``."""
@@ -57,6 +60,8 @@ class _Choice:
     revision: str
     place: Place
     files: list[ModelFile]
+    loaded: set[str]
+    """Paths of those that the runtime opens by itself."""
 
 
 def deploy(
@@ -69,28 +74,33 @@ def deploy(
     name: str | None = None,
     home: Home = "auto",
     visibility: Visibility | None = None,
+    policy: Policy = _STRICT,
 ) -> View:
     """Creates a deployment of a model's revision, or switches the one of that name to it.
 
     ``name`` is "namespace/name", a bare name in the actor's own namespace, or None for the model's own name. The same
     choice again changes nothing; a stopped deployment is started. A new deployment is private unless told otherwise.
+    What ``policy`` does not let in is not loaded (`admission.admit`).
 
     Raises RepoNotFound, RevisionNotFound, NotServable, PickleRefused, NotInlineable, InvalidName, NameReserved,
-    AccountNotFound, Forbidden.
+    AccountNotFound, Forbidden, UnsafeRevision, ScanPending.
     """
     choice = _choose(database, blobs, actor, model=model, revision=revision, home=home)
     namespace, short = _split(name or choice.model, actor)
     try:
-        deployment = _apply(database, actor, (namespace, short), choice, home=home, visibility=visibility)
+        deployment = _apply(database, actor, (namespace, short), choice, policy, home=home, visibility=visibility)
     except IntegrityError:  # two created it at once: for this one it is a switch
-        deployment = _apply(database, actor, (namespace, short), choice, home=home, visibility=visibility)
+        deployment = _apply(database, actor, (namespace, short), choice, policy, home=home, visibility=visibility)
     return _view(database, deployment)
 
 
 def rollback(database: Database, blobs: BlobStore, actor: Actor, name: str) -> View:
     """Goes back to the version before. Once more goes forward again.
 
-    Raises DeploymentNotFound, Forbidden, NothingToRollBackTo, and NotServable when its files have gone.
+    It has served before, so no scan is waited for; what was found unsafe meanwhile is refused, unless an administrator
+    had allowed it.
+
+    Raises DeploymentNotFound, Forbidden, NothingToRollBackTo, UnsafeRevision, and NotServable when its files have gone.
     """
     with database.read() as read:
         found = _authorized(read, actor, Action.WRITE, name)
@@ -104,10 +114,16 @@ def rollback(database: Database, blobs: BlobStore, actor: Actor, name: str) -> V
     with database.write() as write:
         deployment = _held(write, actor, name)
         choice = _Choice(
-            previous.repo_id, previous.model, previous.revision, previous.place, files_from_json(previous.files)
+            previous.repo_id,
+            previous.model,
+            previous.revision,
+            previous.place,
+            files_from_json(previous.files),
+            {file["path"] for file in previous.files if file.get("loaded")},
         )
+        allowed = previous.gate_reason if previous.gate == "open" else ""
         deployment.wanted, deployment.updated_at = "running", utcnow()
-        _add_version(write, actor, deployment, choice)
+        _add_version(write, actor, deployment, choice, Policy("allow"), allowed=allowed)
         _tell(write, actor, deployment, "rollback", {"model": choice.model, "revision": choice.revision})
     return _view(database, deployment)
 
@@ -159,8 +175,9 @@ def _choose(database: Database, blobs: BlobStore, actor: Actor, *, model: str, r
         for entry in entries
         if entry.sha256 is not None and entry.size is not None
     ]
-    place = place_for(describe(blobs, files), home)
-    return _Choice(repo.id, repo.full_name, commit.commit_id, place, files)
+    described = describe(blobs, files)
+    place = place_for(described, home)
+    return _Choice(repo.id, repo.full_name, commit.commit_id, place, files, loaded_files(described))
 
 
 def _apply(
@@ -168,6 +185,7 @@ def _apply(
     actor: Actor,
     name: tuple[str, str],
     choice: _Choice,
+    policy: Policy,
     *,
     home: Home,
     visibility: Visibility | None,
@@ -182,7 +200,9 @@ def _apply(
             deployment.visibility = visibility
         deployment.home, deployment.wanted, deployment.updated_at = home, "running", utcnow()
         if not _is_current(write, deployment, choice):
-            _add_version(write, actor, deployment, choice)
+            _add_version(write, actor, deployment, choice, policy)
+        elif (current := repository.version(write, deployment.id, deployment.version)).gate != "open":
+            admit(write, actor, current, f"model {choice.model}", policy)
         _tell(write, actor, deployment, "deploy", {"model": choice.model, "revision": choice.revision})
         return deployment
 
@@ -220,21 +240,35 @@ def _is_current(write: WriteSession, deployment: Deployment, choice: _Choice) ->
     return (current.repo_id, current.revision, current.place) == (choice.repo_id, choice.revision, choice.place)
 
 
-def _add_version(write: WriteSession, actor: Actor, deployment: Deployment, choice: _Choice) -> None:
+def _add_version(
+    write: WriteSession, actor: Actor, deployment: Deployment, choice: _Choice, policy: Policy, allowed: str = ""
+) -> None:
+    """``allowed`` is the word of the administrator who let this very version in before."""
     number = deployment.version + 1
-    write.add(
-        DeploymentVersion(
-            deployment_id=deployment.id,
-            version=number,
-            repo_id=choice.repo_id,
-            model=choice.model,
-            revision=choice.revision,
-            place=choice.place,
-            files=[{"path": file.path, "sha256": file.sha256, "size": file.size} for file in choice.files],
-            actor_id=actor.account_id,
-            created_at=utcnow(),
-        )
+    version = DeploymentVersion(
+        deployment_id=deployment.id,
+        version=number,
+        repo_id=choice.repo_id,
+        model=choice.model,
+        revision=choice.revision,
+        place=choice.place,
+        files=[
+            {
+                "path": file.path,
+                "sha256": file.sha256,
+                "size": file.size,
+                **({"loaded": True} if file.path in choice.loaded else {}),
+            }
+            for file in choice.files
+        ],
+        actor_id=actor.account_id,
+        created_at=utcnow(),
     )
+    if allowed:
+        version.gate, version.gate_reason = "open", allowed
+    else:
+        admit(write, actor, version, f"model {choice.model}", policy)
+    write.add(version)
     deployment.previous_version = deployment.version or None
     deployment.version = number
     revision_label = f"model {choice.model}@{choice.revision[:7]}"
@@ -279,8 +313,17 @@ def _views(read: ReadSession, database: Database, deployments: Sequence[Deployme
     ids = [deployment.id for deployment in deployments]
     alive = repository.gateways_alive(read, database.now(read))
     rows = repository.replicas_of(read, ids)
+    wanted = {
+        version.deployment_id: version
+        for version in repository.versions(read, {(deployment.id, deployment.version) for deployment in deployments})
+    }
     statuses = {
-        deployment.id: status_of(deployment, [row for row in rows if row.deployment_id == deployment.id], alive)
+        deployment.id: status_of(
+            deployment,
+            [row for row in rows if row.deployment_id == deployment.id],
+            alive,
+            wanted.get(deployment.id),
+        )
         for deployment in deployments
     }
     versions = repository.versions(

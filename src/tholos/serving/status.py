@@ -7,7 +7,7 @@ from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
 from typing import Literal
 
-from tholos.serving.models import AGENT, Deployment, ReplicaRow
+from tholos.serving.models import AGENT, Deployment, DeploymentVersion, ReplicaRow
 
 State = Literal["starting", "ready", "failed", "stopped"]
 
@@ -21,8 +21,15 @@ class Status:
     serving_version: int | None = None
 
 
-def status_of(deployment: Deployment, rows: Sequence[ReplicaRow], gateways: AbstractSet[str]) -> Status:
+def status_of(
+    deployment: Deployment,
+    rows: Sequence[ReplicaRow],
+    gateways: AbstractSet[str],
+    wanted_version: DeploymentVersion | None = None,
+) -> Status:
     """The status of a deployment from the reports on it; ``gateways`` are the ids of those that are alive.
+
+    ``wanted_version`` says whether what is wanted may be loaded.
 
     Ready means that every gateway alive answers with the wanted version; what dead ones reported is ignored.
     """
@@ -33,6 +40,9 @@ def status_of(deployment: Deployment, rows: Sequence[ReplicaRow], gateways: Abst
         if row.holder in gateways and row.state == "ready":
             newest_ready[row.holder] = max(row.version, newest_ready.get(row.holder, 0))
     serving = min(newest_ready.values(), default=None)
+    if wanted_version is not None and wanted_version.gate != "open":
+        state: State = "failed" if wanted_version.gate == "refused" else "starting"
+        return Status(state, wanted_version.gate_reason, serving)
     wanted = [
         row for row in rows if row.version == deployment.version and (row.holder in gateways or row.holder == AGENT)
     ]

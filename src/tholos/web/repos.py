@@ -17,6 +17,8 @@ from tholos.hub.rendering import render
 from tholos.imports.service import describe_revision
 from tholos.kit.database import ReadSession
 from tholos.kit.http import ServicesDep
+from tholos.scanning import service as scanning
+from tholos.scanning.service import RevisionVerdict
 from tholos.web.rendering import page
 from tholos.web.usage import usage_of
 
@@ -38,6 +40,7 @@ class RepoPage:
     repo: hub.Repo
     revision: hub.Revision
     ref: str
+    verdict: RevisionVerdict
 
     @property
     def values(self) -> dict[str, Any]:
@@ -46,6 +49,7 @@ class RepoPage:
             "repo": self.repo,
             "revision": self.revision,
             "ref": self.ref,
+            "verdict": self.verdict,
             "base": address(self.repo),
             "raw": f"/api/v1/{self.repo.kind}s/{self.repo.full_name}/files",
         }
@@ -67,7 +71,7 @@ class RepoAt:
     def open(self, read: ReadSession, actor: Actor, ref: str = hub.MAIN) -> RepoPage:
         """The repo at a revision, for its page. Raises RepoNotFound, RevisionNotFound."""
         repo, revision = hub.resolve(read, actor, self.kind, self.name, ref)
-        return RepoPage(repo, revision, ref)
+        return RepoPage(repo, revision, ref, scanning.revision_verdict(read, actor, repo, revision))
 
 
 def _repo_at(request: Request, namespace: str, name: str) -> RepoAt:
@@ -129,8 +133,9 @@ def show_tree(request: Request, at: At, actor: OptionalActor, read: Read, rev: s
     found = at.open(read, actor, rev)
     entries = hub.tree(read, found.repo, found.revision.commit_id, path.strip("/"))
     entries.sort(key=lambda entry: (entry.type == "file", entry.path))
+    values = {**found.values, "verdicts": scanning.verdicts(read, actor, found.repo, entries)}
     crumbs = _crumbs(found, path, "tree")
-    return page(request, "files.html", actor, tab="files", entries=entries, crumbs=crumbs, **found.values)
+    return page(request, "files.html", actor, tab="files", entries=entries, crumbs=crumbs, **values)
 
 
 @algorithms.get("/blob/{rev}/{path:path}")
@@ -155,6 +160,7 @@ def show_file(
         cut=(entry.size or 0) > _SHOWN_BYTES,
         image=path.lower().endswith(_IMAGES),
         crumbs=_crumbs(found, path, "blob"),
+        file_verdict=scanning.verdicts(read, actor, found.repo, [entry])[entry.path],
         **found.values,
     )
 

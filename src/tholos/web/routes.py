@@ -17,6 +17,7 @@ from tholos.web import (
     namespaces,
     reference,
     repos,
+    scans,
     search,
     session,
     sharing,
@@ -25,9 +26,17 @@ from tholos.web import (
 )
 from tholos.web.rendering import STATIC
 
-_DATASETS = (datasets.router, sharing.datasets, community.datasets, repos.datasets)
-_ALGORITHMS = (algorithms.router, sharing.algorithms, community.algorithms, repos.algorithms)
-_MODELS = (measurements.router, imports.models, deployments.models, sharing.models, community.models, repos.models)
+_DATASETS = (datasets.router, scans.datasets, sharing.datasets, community.datasets, repos.datasets)
+_ALGORITHMS = (algorithms.router, scans.algorithms, sharing.algorithms, community.algorithms, repos.algorithms)
+_MODELS = (
+    measurements.router,
+    imports.models,
+    deployments.models,
+    scans.models,
+    sharing.models,
+    community.models,
+    repos.models,
+)
 
 
 def install(app: FastAPI) -> None:

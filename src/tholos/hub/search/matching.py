@@ -11,7 +11,7 @@ from sqlalchemy import ColumnElement, Select, Table, func, literal, or_, select,
 from tholos.accounts.authorization import Actor
 from tholos.hub.models import Repo
 from tholos.hub.repository import shared_with
-from tholos.hub.search.documents import PUBLIC, owner_term
+from tholos.hub.search.documents import DOC_BITS, PUBLIC, owner_term, sample_term
 from tholos.hub.search.models import SearchDocument
 from tholos.kit.database import ReadSession
 
@@ -43,11 +43,11 @@ def sight(read: ReadSession, actor: Actor) -> Sight:
     shared = shared_with(actor)
     owners: list[str] = []
     if shared is not None:
-        query = select(Repo.owner_id).where(Repo.visibility != "public", shared).distinct()
+        query = select(Repo.owner_id).where(Repo.visibility == "private", shared).distinct()
         owners = list(read.scalars(query.limit(_MAX_OWNERS + 1)))
     if shared is None or not owners:
         return Sight(lambda c: c.scope == "", (PUBLIC,))
-    private = select(Repo.id).where(Repo.visibility != "public", shared)
+    private = select(Repo.id).where(Repo.visibility == "private", shared)
     terms = (PUBLIC, *map(owner_term, owners)) if len(owners) <= _MAX_OWNERS else ()
     return Sight(lambda c: or_(c.scope == "", c.repo_id.in_(private)), terms)
 
@@ -64,8 +64,14 @@ class Order:
 
     def after(self, c: Any, last: Sequence[Any]) -> ColumnElement[bool]:
         """Holds for what comes after a document with these values."""
-        values = [literal(value, c[name].type) for name, value in zip(self.columns, last, strict=True)]
-        return tuple_(*(c[name] for name in self.columns)) < tuple_(*values)
+        return tuple_(*(c[name] for name in self.columns)) < self._place(c, last)
+
+    def until(self, c: Any, last: Sequence[Any]) -> ColumnElement[bool]:
+        """Holds for what comes before a document with these values, and for that one."""
+        return tuple_(*(c[name] for name in self.columns)) >= self._place(c, last)
+
+    def _place(self, c: Any, values: Sequence[Any]) -> ColumnElement[Any]:
+        return tuple_(*(literal(value, c[name].type) for name, value in zip(self.columns, values, strict=True)))
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,13 +83,27 @@ class Matching:
     sight: Sight
     conditions: tuple[Condition, ...] = ()
     """What terms do not say, such as ranges."""
+    is_scoped: bool = False
+    """Ask the index who may see what, too: worth it where most that match are hidden."""
 
-    def indexed(self, *names: str, more: Sequence[str] = ()) -> Select[Any]:
-        """These columns of the matching documents, found by the inverted index; ``more`` are further terms."""
-        every = [*self.terms, *((term,) for term in more)]
-        if self.sight.terms:
-            every.append(self.sight.terms)
-        query = select(*(DOCUMENTS.c[name] for name in names)).where(*self._seen(DOCUMENTS.c))
+    def indexed(self, *names: str) -> Select[Any]:
+        """These columns of the matching documents, found by the inverted index."""
+        every = (*self.terms, self.sight.terms) if self.is_scoped and self.sight.terms else self.terms
+        return self._asked(select(*(DOCUMENTS.c[name] for name in names)), every).where(*self._seen(DOCUMENTS.c))
+
+    def sampled(self, power: int) -> Select[Any]:
+        """The facets of one in 2**power of the documents with the terms, each with whether the actor may see it."""
+        seen = literal(value=True) if self.sight.condition is None else self.sight.condition(DOCUMENTS.c)
+        query = select(DOCUMENTS.c.facets, seen).where(*(condition(DOCUMENTS.c) for condition in self.conditions))
+        if not self.is_sqlite:
+            return self._asked(query, (*self.terms, (sample_term(power),)))
+        # SQLite keeps the documents of a term in the order of their numbers: a range of these is read alone.
+        below = (1 << DOC_BITS) >> power
+        if not self.terms:
+            return query.where(DOCUMENTS.c.doc < below)
+        return self._asked(query, self.terms).where(text("search_terms.rowid < :below").bindparams(below=below))
+
+    def _asked(self, query: Select[Any], every: Terms) -> Select[Any]:
         if not every:
             return query
         if not self.is_sqlite:
@@ -104,15 +124,22 @@ class Matching:
         found = query.offset(0).subquery().c  # PostgreSQL would rather walk all documents than sort those that match
         return select(*(found[name] for name in names)).order_by(*order.of(found)).limit(limit)
 
-    def walked(self, *names: str, order: Order, after: Sequence[Any] | None, budget: int) -> Select[Any]:
-        """The same, found by looking at the first ``budget`` documents in an order, in that order."""
-        needed = dict.fromkeys([*names, *order.columns, "repo_id", "kind", "scope", "parameters", "facts", "words"])
-        inner = select(*(DOCUMENTS.c[name] for name in needed)).order_by(*order.of(DOCUMENTS.c)).limit(budget)
+    def horizon(self, order: Order, after: Sequence[Any] | None, budget: int) -> Select[Any]:
+        """The place in an order that lies ``budget`` documents behind another, or behind the beginning."""
+        query = select(*(DOCUMENTS.c[name] for name in order.columns)).order_by(*order.of(DOCUMENTS.c))
         if after is not None:
-            inner = inner.where(order.after(DOCUMENTS.c, after))
-        seen = inner.subquery("seen").c
-        query = select(*(seen[name] for name in names)).where(*self._seen(seen), *self._held(seen))
-        return query.order_by(*order.of(seen))
+            query = query.where(order.after(DOCUMENTS.c, after))
+        return query.offset(budget).limit(1)
+
+    def walked(
+        self, *names: str, order: Order, after: Sequence[Any] | None, until: Sequence[Any] | None
+    ) -> Select[Any]:
+        """The same, sorted, found by looking at one document after the other up to a place in the order."""
+        c = DOCUMENTS.c
+        query = select(*(c[name] for name in names)).where(*self._seen(c), *self._held(c)).order_by(*order.of(c))
+        if after is not None:
+            query = query.where(order.after(c, after))
+        return query if until is None else query.where(order.until(c, until))
 
     def _seen(self, c: Any) -> list[ColumnElement[bool]]:
         conditions = self.conditions if self.sight.condition is None else (self.sight.condition, *self.conditions)

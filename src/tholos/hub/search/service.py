@@ -20,7 +20,7 @@ from tholos.hub.models import Repo
 from tholos.hub.names import RepoKind
 from tholos.hub.repos import require_reader
 from tholos.hub.search.corrections import corrected, extended
-from tholos.hub.search.documents import FACETS, SAMPLES, sample_term
+from tholos.hub.search.documents import FACETS, SAMPLES
 from tholos.hub.search.matching import Condition, Matching, Order, Terms, sight
 from tholos.hub.search.words import filter_term, query_terms
 from tholos.kit.database import ReadSession, storable
@@ -42,6 +42,8 @@ MAX_WORDS: Final = 20
 MAX_FILTERS: Final = 20
 _VALUES_SHOWN = 30
 _SAMPLE_FOR_CERTAIN = 78  # of the smallest sample: 10,000 hits give 39, and 78 is six standard deviations away
+_SAMPLE_FOR_DOUBT = 30
+_CLOSER_FOR_CERTAIN = 800  # of one in 16: 10,000 hits give 625, and 800 is seven standard deviations away
 _GOOD_SAMPLE = 1000
 _WALK = 20_000
 # PostgreSQL takes the terms of a document, which are an expression, to cost nothing: left alone it computes them for
@@ -97,14 +99,14 @@ def search(read: ReadSession, actor: Actor, wanted: Wanted, *, cursor: str | Non
     """
     words, filters = _checked(actor, wanted)
     matching = _matching(read, actor, wanted, [*_extended(read, actor, words), *filters])
-    counts = _counts(read, matching)
+    counts, matching = _counts(read, matching)
     corrections: dict[str, Sequence[str]] = {}
     if not counts.total and words:
         corrections = {word: found for word in words if (found := corrected(read, actor, word))}
         if corrections:
             guessed = [(word, *corrections.get(word, ())) for word in words]
             matching = replace(matching, terms=(*guessed, *filters))
-            counts = _counts(read, matching)
+            counts, matching = _counts(read, matching)
             corrections = corrections if counts.total else {}
     many = counts.estimated or _is_everything(matching)
     page = _page(read, actor, matching, SORTS[wanted.sort], cursor, limit, many=many)
@@ -117,7 +119,10 @@ def list_found(
     """The page of `search` alone: nothing is counted and no spelling corrected. Raises as `search`."""
     words, filters = _checked(actor, wanted)
     matching = _matching(read, actor, wanted, [*_extended(read, actor, words), *filters])
-    many = _is_everything(matching) or _sampled(read, matching, SAMPLES[-1], _SAMPLE_FOR_CERTAIN)[1] > 0
+    many = _is_everything(matching)
+    if not many:
+        sample = _sample(read, matching, SAMPLES[-1])
+        many, matching = sample.is_large, replace(matching, is_scoped=sample.mostly_hidden)
     return _page(read, actor, matching, SORTS[wanted.sort], cursor, limit, many=many)
 
 
@@ -183,26 +188,47 @@ def _is_everything(matching: Matching) -> bool:
 # -- counting
 
 
-def _counts(read: ReadSession, matching: Matching) -> Counts:
-    lines, size = _sampled(read, matching, SAMPLES[-1], _SAMPLE_FOR_CERTAIN)
-    if not size:
+def _counts(read: ReadSession, matching: Matching) -> tuple[Counts, Matching]:
+    """The counts, and the search as it is best asked from then on."""
+    sample = _sample(read, matching, SAMPLES[-1])
+    if not sample.is_large and len(sample.lines) >= _SAMPLE_FOR_DOUBT:
+        closer = _sample(read, matching, SAMPLES[0])
+        if len(closer.lines) >= _CLOSER_FOR_CERTAIN:
+            return _counted(closer.lines, 1 << closer.power), matching
+    if not sample.is_large:
+        matching = replace(matching, is_scoped=sample.mostly_hidden)
         lines, total = _faceted(read, matching.indexed("facets").limit(EXACT_HITS + 1))
         if total <= EXACT_HITS:
-            return _counted(lines, total, 1)
-        power = SAMPLES[0]
-        lines, size = _sampled(read, matching, power, 1)
-        return _counted(lines, size, 1 << power)
-    power = SAMPLES[-1]
-    if size < _GOOD_SAMPLE:
-        power = SAMPLES[1] if size << 2 >= _GOOD_SAMPLE else SAMPLES[0]
-        lines, size = _sampled(read, matching, power, 1)
-    return _counted(lines, size, 1 << power)
+            return _counted(lines, 1), matching
+        sample = _sample(read, matching, SAMPLES[0])
+    elif len(sample.lines) < _GOOD_SAMPLE:
+        enough = len(sample.lines) << (SAMPLES[-1] - SAMPLES[1]) >= _GOOD_SAMPLE
+        sample = _sample(read, matching, SAMPLES[1] if enough else SAMPLES[0])
+    return _counted(sample.lines, 1 << sample.power), matching
 
 
-def _sampled(read: ReadSession, matching: Matching, power: int, least: int) -> tuple[list[str], int]:
-    """The facets of one in 2**power of the matching documents, and how many these are; nothing below ``least``."""
-    lines, size = _faceted(read, matching.indexed("facets", more=(sample_term(power),)))
-    return (lines, size) if size >= least else ([], 0)
+@dataclass(frozen=True, slots=True)
+class _Sample:
+    """The facets of one in 2**power of the hits that the asker may see, and how many match at all."""
+
+    lines: list[str]
+    matched: int
+    power: int
+
+    @property
+    def is_large(self) -> bool:
+        """Whether there are certainly more hits than are counted one by one."""
+        return len(self.lines) >= _SAMPLE_FOR_CERTAIN
+
+    @property
+    def mostly_hidden(self) -> bool:
+        """Whether looking at all that match would be far more than looking at the hits."""
+        return self.matched >= 2 * _SAMPLE_FOR_CERTAIN
+
+
+def _sample(read: ReadSession, matching: Matching, power: int) -> _Sample:
+    rows = read.execute(matching.sampled(power)).all()
+    return _Sample([facets for facets, seen in rows if seen], len(rows), power)
 
 
 def _faceted(read: ReadSession, query: Any) -> tuple[list[str], int]:
@@ -210,14 +236,14 @@ def _faceted(read: ReadSession, query: Any) -> tuple[list[str], int]:
     return lines, len(lines)
 
 
-def _counted(lines: Sequence[str], size: int, scale: int) -> Counts:
+def _counted(lines: Sequence[str], scale: int) -> Counts:
     values = Counter("\n".join(lines).split("\n"))
     facets: dict[str, list[tuple[str, int]]] = {name: [] for name in FACETS}
     for entry, count in sorted(values.items(), key=lambda item: (-item[1], item[0])):
         name, _, value = entry.partition("=")
         if value and len(facets[name]) < _VALUES_SHOWN:
             facets[name].append((value, count * scale))
-    return Counts(size * scale, facets, estimated=scale > 1)
+    return Counts(len(lines) * scale, facets, estimated=scale > 1)
 
 
 # -- the page
@@ -238,7 +264,8 @@ def _page(
     rows: list[Any] = []
     if many:
         # Where many match, the first in the order are found soonest by looking at one after the other.
-        walk = matching.walked(*names, order=order, after=after, budget=_WALK).limit(limit + 1)
+        until = read.execute(matching.horizon(order, after, _WALK)).first()
+        walk = matching.walked(*names, order=order, after=after, until=until).limit(limit + 1)
         rows = list(read.execute(walk))
     if len(rows) <= limit:
         rows = list(read.execute(matching.sorted(*names, order=order, after=after, limit=limit + 1)))

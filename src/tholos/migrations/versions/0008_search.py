@@ -74,6 +74,8 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("repo_id", "day", name=op.f("pk_repo_downloads")),
     )
     op.create_index("ix_repo_downloads_day", "repo_downloads", ["day"])
+    op.drop_index("ix_repos_owner_id", "repos")
+    op.create_index("ix_repos_owner_id", "repos", ["owner_id", "visibility", "id"])
     if op.get_bind().dialect.name == "sqlite":
         _sqlite_terms()
     else:

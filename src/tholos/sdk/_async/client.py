@@ -16,6 +16,7 @@ from tholos.sdk._async.evaluations import AsyncEvaluations
 from tholos.sdk._async.jobs import AsyncJob, AsyncJobs
 from tholos.sdk._async.models import AsyncModel, AsyncModels
 from tholos.sdk._async.repos import AsyncRepoHandle, AsyncRepos
+from tholos.sdk._async.scans import AsyncScans
 from tholos.sdk._async.search import AsyncSearching
 from tholos.sdk._async.sharing import AsyncOrganizations
 from tholos.sdk._async.transport import AsyncTransport
@@ -59,6 +60,7 @@ class AsyncClient:
         self.evaluations = AsyncEvaluations(self)
         self.algorithms = AsyncAlgorithms(self)
         self.search = AsyncSearching(self.transport)
+        self.scans = AsyncScans(self)
         self.keys = AsyncKeys(self.transport)
         self.users = AsyncUsers(self.transport)
         self.organizations = AsyncOrganizations(self.transport)

@@ -39,14 +39,20 @@ class AsyncDeployments:
         *,
         name: str | None = None,
         home: str = "auto",
+        allow_unsafe: bool = False,
         wait: bool = True,
         timeout: float | None = 300.0,
     ) -> Deployment:
-        """Serves a model's revision (``ns/name`` or ``ns/name@rev``); see ``Model.deploy``."""
+        """Serves a model's revision (``ns/name`` or ``ns/name@rev``); see ``Model.deploy``.
+
+        ``allow_unsafe`` lets an administrator serve it whatever its scan says.
+        """
         reference = Reference.parse(model)
         body: dict[str, Any] = {"model": await self._client.full_name(reference.name), "home": home}
         if reference.revision:
             body["revision"] = reference.revision
+        if allow_unsafe:
+            body["allow_unsafe"] = True
         if name:
             body["name"] = await self._client.full_name(name)
         deployment = Deployment.of(await self._client.transport.call("POST", "/api/v1/deployments", body=body))

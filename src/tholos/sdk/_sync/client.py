@@ -17,6 +17,7 @@ from tholos.sdk._sync.evaluations import Evaluations
 from tholos.sdk._sync.jobs import Job, Jobs
 from tholos.sdk._sync.models import Model, Models
 from tholos.sdk._sync.repos import RepoHandle, Repos
+from tholos.sdk._sync.scans import Scans
 from tholos.sdk._sync.search import Searching
 from tholos.sdk._sync.sharing import Organizations
 from tholos.sdk._sync.transport import Transport
@@ -60,6 +61,7 @@ class Client:
         self.evaluations = Evaluations(self)
         self.algorithms = Algorithms(self)
         self.search = Searching(self.transport)
+        self.scans = Scans(self)
         self.keys = Keys(self.transport)
         self.users = Users(self.transport)
         self.organizations = Organizations(self.transport)

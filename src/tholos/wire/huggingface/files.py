@@ -15,6 +15,7 @@ from tholos.wire.huggingface.addresses import Address, address
 from tholos.wire.huggingface.call import Call, answer, read_flag
 from tholos.wire.huggingface.errors import refusal
 from tholos.wire.huggingface.repos import R
+from tholos.wire.huggingface.security import file_statuses, unsafe_warning
 from tholos.wire.huggingface.shapes import entry
 from tholos.wire.huggingface.xet_tokens import advertised, offer
 
@@ -70,6 +71,7 @@ def download(call: Call) -> Response:
         except (EntryNotFound, InvalidPath) as error:
             return refusal(error, call.request_id, headers=commit)
         xet_hash = advertised(call, read, repo.id, found)
+        warning = unsafe_warning(read, call.actor, repo, found)
     assert found.sha256 is not None  # it is a file
     try:
         response = file_response(
@@ -92,7 +94,7 @@ def download(call: Call) -> Response:
         is_head=call.request.method == "HEAD",
     )
     offered = offer(call, xet_hash, revision.commit_id) if xet_hash else {}
-    response.headers.update({**commit, **_linked(found), **offered})
+    response.headers.update({**commit, **_linked(found), **offered, **warning})
     return response
 
 
@@ -105,11 +107,15 @@ def _linked(found: hub.TreeEntry) -> dict[str, str]:
 def _described(
     call: Call, read: ReadSession, revision: hub.Revision, found: list[hub.TreeEntry], *, expand: bool
 ) -> list[dict[str, Any]]:
-    changes = {}
+    changes, statuses = {}, {}
     if expand:
         repo = hub.get_repo(read, call.actor, call.kind, call.repo_name)
         changes = hub.last_changes(read, repo, revision, found)
-    return [entry(item, changes.get(item.path), advertised(call, read, revision.repo_id, item)) for item in found]
+        statuses = file_statuses(read, call.actor, repo, found)
+    return [
+        entry(item, changes.get(item.path), advertised(call, read, revision.repo_id, item), statuses.get(item.path))
+        for item in found
+    ]
 
 
 ADDRESSES: Final[tuple[Address, ...]] = (

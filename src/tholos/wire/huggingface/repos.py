@@ -102,8 +102,10 @@ def show(call: Call) -> Response:
             revision=revision,
             blobs=call.flag("blobs"),
             document=hub.documents_of(read, [repo]).get(repo.id),
+            actor=call.actor,
         )
-        return answer(repo_info(facts, call.texts("expand"), listed=False))
+        more = ["securityRepoStatus"] if call.flag("securityStatus") else []
+        return answer(repo_info(facts, call.texts("expand"), listed=False, more=more))
 
 
 def list_all(call: Call) -> Response:
@@ -130,6 +132,7 @@ def list_all(call: Call) -> Response:
                     view.head,
                     likes[view.repo.id],
                     document=documents.get(view.repo.id),
+                    actor=call.actor,
                 ),
                 expand,
                 listed=True,

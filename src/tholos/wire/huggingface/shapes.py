@@ -8,10 +8,12 @@ from datetime import UTC, datetime
 from functools import cached_property
 from typing import Any, Final
 
+from tholos.accounts.authorization import ANONYMOUS, Actor
 from tholos.hub import service as hub
 from tholos.hub.trees import first_files
 from tholos.kit.database import ReadSession
 from tholos.kit.services import Services
+from tholos.wire.huggingface.security import repo_status
 
 Shape = dict[str, Any]
 # Clients that need every file page through the tree; a list of repos shows up to a hundred repos' files at once.
@@ -25,7 +27,12 @@ def date(moment: datetime) -> str:
     return moment.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%S.") + f"{moment.microsecond // 1000:03d}Z"
 
 
-def entry(found: hub.TreeEntry, change: hub.Revision | None = None, xet_hash: str | None = None) -> Shape:
+def entry(
+    found: hub.TreeEntry,
+    change: hub.Revision | None = None,
+    xet_hash: str | None = None,
+    security: Shape | None = None,
+) -> Shape:
     """A file or folder of a listing; ``change`` is the revision that last touched it, if that was asked for.
 
     ``xet_hash`` is given only where the file is offered through Xet: clients then insist on it.
@@ -35,6 +42,8 @@ def entry(found: hub.TreeEntry, change: hub.Revision | None = None, xet_hash: st
         shape["lfs"] = {"oid": found.sha256, "size": found.size, "pointerSize": pointer_size(found.size or 0)}
     if xet_hash is not None:
         shape["xetHash"] = xet_hash
+    if security is not None:
+        shape["securityFileStatus"] = security
     if change is not None:
         title = change.message.partition("\n")[0]
         shape["lastCommit"] = {"id": change.commit_id, "title": title, "date": date(change.created_at)}
@@ -75,6 +84,7 @@ class RepoFacts:
     revision: hub.Revision | None = None
     """The one asked for; None in lists, where the head of main counts."""
     blobs: bool = False
+    actor: Actor = ANONYMOUS
     document: hub.SearchDocument | None = None
     """The repo as search sees it; None while the index lacks it."""
 
@@ -114,6 +124,14 @@ class RepoFacts:
     def _most_files(self) -> int:
         return _MAX_SIBLINGS if self.revision else _MAX_SIBLINGS_LISTED
 
+    @property
+    def security(self) -> Shape | None:
+        """The verdict of the scan; None in an empty repo."""
+        if self.sha is None:
+            return None
+        revision = self.revision or hub.revision_of(self.read, self.repo, self.sha)
+        return repo_status(self.read, self.actor, self.repo, revision)
+
     @cached_property
     def card(self) -> Mapping[str, Any]:
         if self.revision is None:
@@ -124,6 +142,7 @@ class RepoFacts:
 _EVERY: Final[dict[str, Callable[[RepoFacts], Any]]] = {
     "author": lambda facts: facts.repo.namespace,
     "baseModels": lambda facts: _base_models(facts.card),
+    "securityRepoStatus": lambda facts: facts.security,
     "cardData": lambda facts: dict(facts.card) or None,
     "createdAt": lambda facts: date(facts.repo.created_at),
     "description": lambda facts: facts.repo.description or None,
