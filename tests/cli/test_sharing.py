@@ -22,7 +22,7 @@ def test_an_organization_from_its_making_to_its_end(tholos, grace):
     assert grace.whoami().organizations[0].role == "contributor"
     shown = tholos("orgs", "show", "acme", "--json").json
     assert [(each["name"], each["role"]) for each in shown["members"]] == [("admin", "admin"), ("grace", "contributor")]
-    grace.models.create("acme/hers")
+    grace.model("acme/hers").create()
     assert tholos("repos", "list", "--owner", "acme", "--json").json[0]["name"] == "acme/hers"
     assert tholos("orgs", "delete", "acme", "--yes").code == 1
     refused = tholos("orgs", "leave", "acme")
@@ -38,7 +38,7 @@ def test_an_organization_from_its_making_to_its_end(tholos, grace):
 
 
 def test_collaborators_come_and_go(tholos, client, grace):
-    client.models.create("admin/shared")
+    client.model("admin/shared").create()
     assert tholos("repos", "collaborators", "add", "shared", "grace", "--role", "writer").code == 0
     assert grace.model("admin/shared").update(description="Hers, too").description == "Hers, too"
     listed = tholos("repos", "collaborators", "list", "admin/shared", "--json").json
@@ -50,8 +50,8 @@ def test_collaborators_come_and_go(tholos, client, grace):
 
 
 def test_a_key_reaches_what_it_was_made_for(tholos, client, platform):
-    client.models.create("admin/reached")
-    client.models.create("admin/beyond")
+    client.model("admin/reached").create()
+    client.model("admin/beyond").create()
     made = tholos("keys", "create", "nightly", "--repo", "admin/reached:read", "--json").json
     assert made["limits"] == ["admin/reached:read"]
     with sdk.Client(platform.url, made["secret"]) as limited:

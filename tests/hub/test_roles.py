@@ -156,6 +156,15 @@ def test_a_repo_admin_shares_and_deletes_but_does_not_take_it_away(world: World)
     assert client.delete("/api/v1/models/ada/penguins").status_code == 204
 
 
+def test_everyone_may_give_up_their_own_role(world: World) -> None:
+    reader, own = world.clients["reader"], "/api/v1/models/ada/penguins/collaborators/reader"
+    weak = reader.post("/api/v1/keys", json={"name": "x", "scopes": ["read"]}).json()["secret"]
+    assert reader.delete(own, headers={"authorization": f"Bearer {weak}"}).json()["error"]["code"] == "missing_scope"
+    assert reader.delete(own.replace("/reader", "/writer")).status_code == 403
+    assert reader.delete(own).status_code == 204
+    assert reader.delete(own).status_code == 404
+
+
 def test_repos_move_between_the_namespaces_that_one_may_create_in(world: World) -> None:
     member = world.clients["org_contributor"]
     assert member.post("/api/repos/create", json={"name": "gift"}).status_code == 200

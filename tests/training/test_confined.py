@@ -405,6 +405,23 @@ def test_a_flood_of_words_is_cut(cell: Cell):
     assert max(len(step) for _, step in cell.steps) == 500
 
 
+def test_what_interrupts_the_owner_ends_the_code(cell: Cell):
+    class Cancelled(Exception):
+        pass
+
+    def raising(_signal: int, _frame: object) -> None:
+        raise Cancelled
+
+    before = signal.signal(signal.SIGALRM, raising)
+    try:
+        signal.setitimer(signal.ITIMER_REAL, 2)
+        with pytest.raises(Cancelled):
+            cell.run("import time\ndef fit(*_): time.sleep(600)")
+    finally:
+        signal.setitimer(signal.ITIMER_REAL, 0)
+        signal.signal(signal.SIGALRM, before)
+
+
 def test_a_folder_without_modes_ends_it_and_is_removed(tmp_path: Path):
     folder = tmp_path / "folder"
     (folder / "closed" / "inner").mkdir(parents=True)

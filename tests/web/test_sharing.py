@@ -22,7 +22,7 @@ def test_an_organization_its_members_and_a_repo_of_it(page: Page, client: tholos
     page.get_by_label("Role").select_option("write")
     page.get_by_role("button", name="Save").click()
     expect(page.locator("#members")).to_contain_text("hedy")
-    client.models.create("labs/tree")
+    client.model("labs/tree").create()
     page.reload()
     page.get_by_role("link", name="labs/tree").click()
     page.get_by_role("link", name="Collaborators").click()

@@ -195,6 +195,11 @@ def authorize(actor: Actor, action: Action, resource: Resource) -> None:
     )
 
 
+def entitled(actor: Actor, action: Action, resource: Resource) -> bool:
+    """Whether it may be done by right of ownership, a grant or office, and not merely because everybody may."""
+    return _SCOPES[action] in actor.scopes and action in _allowed(actor, resource, counting_public=False)
+
+
 def permitted(actor: Actor, action: Action, found: R | None, missing: type[NotFound], asked: str) -> R:
     """What was found under the name that the caller used, if the action may be done to it; ``asked`` is that name.
 
@@ -213,12 +218,17 @@ def hidden(error: type[NotFound], label: str) -> NotFound:
     return error(f"There is no {label}, or you may not see it.", next=steps)
 
 
-def _allowed(actor: Actor, resource: Resource) -> frozenset[Action]:
+def reaches(actor: Actor, resource: Resource) -> bool:
+    """Whether what the account was given counts at all: where its limits do not reach, the token is nobody's."""
+    return actor.limits is None or Action.READ in _REACHED[reach(actor.limits, resource.covered_by)]
+
+
+def _allowed(actor: Actor, resource: Resource, *, counting_public: bool = True) -> frozenset[Action]:
+    public = _public(resource) if counting_public else frozenset[Action]()
     if actor.is_anonymous:
-        return _public(resource)
-    if actor.limits is not None:  # where it does not reach, the token is nobody's
-        return (_own(actor, resource) & _REACHED[reach(actor.limits, resource.covered_by)]) | _public(resource)
-    public = _public(resource)
+        return public
+    if actor.limits is not None:
+        return (_own(actor, resource) & _REACHED[reach(actor.limits, resource.covered_by)]) | public
     return _own(actor, resource) | (public and public | {Action.PREDICT})
 
 

@@ -20,6 +20,7 @@ COMMANDS: Final = {
     "whoami": ("tholos.cli.login:whoami", "Show who you are and where."),
     "search": ("tholos.cli.search:search", "Find models and datasets by words, filters and use."),
     "repos": ("tholos.cli.repos:app", "List, create and delete models, datasets and algorithms."),
+    "access": ("tholos.cli.access:app", "Ask for the files of gated repos, and answer those who ask."),
     "data": ("tholos.cli.data:app", "Import, push, split and look at datasets."),
     "import": ("tholos.cli.imports:import_things", "Bring in a model made elsewhere, or a folder of many."),
     "models": ("tholos.cli.imports:app", "Look at models, describe and correct them."),

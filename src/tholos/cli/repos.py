@@ -10,10 +10,16 @@ from tholos.cli import collaborators
 from tholos.cli.app import Command, group
 from tholos.cli.connection import connect
 from tholos.cli.files import Kind, Name, Pinned, handle
+from tholos.cli.history import delete_files, lfs_files, squash
 from tholos.cli.output import AsJson, Yes, age, print_fields, print_json, print_table, say, short, size_text
+from tholos.cli.usage import repo_usage
 
 app = group("List, create, share and delete models, datasets and algorithms.")
 app.add_typer(collaborators.app, name="collaborators")
+app.command("usage", cls=Command)(repo_usage)
+app.command("lfs-files", cls=Command)(lfs_files)
+app.command("delete-files", cls=Command)(delete_files)
+app.command("squash", cls=Command)(squash)
 Visibility = Annotated[Literal["private", "public"], typer.Option(help="Who may read it.")]
 
 
@@ -95,6 +101,7 @@ def show(ctx: typer.Context, name: Pinned, kind: Kind = "model", as_json: AsJson
             "name": info.name,
             "kind": info.kind,
             "visibility": info.visibility,
+            "gated": info.gated or "no",
             "description": info.description,
             "head": info.head,
             "tags": info.tags,
@@ -128,6 +135,46 @@ def update(
         print_json(repo.raw)
     else:
         say(f"{repo.name} is {repo.visibility}.")
+
+
+@app.command("gate", cls=Command)
+def gate(
+    ctx: typer.Context,
+    name: Name,
+    mode: Annotated[Literal["auto", "manual", "off"], typer.Argument(help="Who lets readers in.")],
+    kind: Kind = "model",
+    as_json: AsJson = False,
+) -> None:
+    """Set who may download a repo's files: whoever asks (auto), whom you accept (manual), whoever sees it (off).
+
+    Examples:
+      tholos repos gate me/tree manual
+      tholos repos gate me/birds off --kind dataset
+    """
+    with connect(ctx) as client:
+        repo = handle(client, kind, name).update(gated=False if mode == "off" else mode)
+    if as_json:
+        print_json(repo.raw)
+    else:
+        say(f"{repo.name} is {f'gated ({mode})' if repo.gated else 'not gated'}.")
+
+
+@app.command("licence", cls=Command)
+def licence(ctx: typer.Context, name: Pinned, kind: Kind = "model", as_json: AsJson = False) -> None:
+    """Show a repo's licence, and whether it fits those of what it was made from.
+
+    Examples:
+      tholos repos licence me/tree
+      tholos repos licence me/birds --kind dataset --json
+    """
+    with connect(ctx) as client:
+        found = handle(client, kind, name).licence()
+    if as_json:
+        print_json(found.raw)
+        return
+    print(", ".join(found.licences) or "No licence is named in the card.")
+    for finding in found.findings:
+        print(f"{finding.level}: {finding.message}{f' ({finding.source})' if finding.source else ''}")
 
 
 @app.command("delete", cls=Command)

@@ -9,8 +9,11 @@ import typer
 from tholos.cli.app import Command, group
 from tholos.cli.connection import connect
 from tholos.cli.output import AsJson, age, print_json, print_table, say
+from tholos.cli.usage import account_usage, set_quota
 
 app = group("List and create users (administrators).")
+app.command("usage", cls=Command)(account_usage)
+app.command("quota", cls=Command)(set_quota)
 
 
 @app.command("list", cls=Command)

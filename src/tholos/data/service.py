@@ -120,6 +120,7 @@ def describe(services: Services, actor: Actor, name: str, rev: str) -> Described
     """A dataset revision and what is known of its data. Raises as ``hub.resolve``."""
     with services.database.read() as read:
         repo, revision = hub.resolve(read, actor, hub.RepoKind.DATASET, name, rev)
+        hub.require_content(read, actor, repo)
         view = repository.view_of(read, repo.id, revision.commit_id)
         fingerprint = view.fingerprint if view is not None and view.state == "ready" else None
         splits = list_splits(read, services.blobs, repo, revision, fingerprint)
@@ -146,6 +147,7 @@ def rows(
     """
     with services.database.read() as read:
         repo, revision = hub.resolve(read, actor, hub.RepoKind.DATASET, name, rev)
+        hub.require_content(read, actor, repo)
         view = _ready(repository.view_of(read, repo.id, revision.commit_id), repo)
         chosen = None
         if split is not None:

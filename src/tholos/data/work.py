@@ -132,6 +132,7 @@ def split_revision(ctx: JobContext) -> Publish:
 def _subject(ctx: JobContext) -> tuple[hub.Repo, hub.Revision]:
     with ctx.database.read() as read:
         repo = hub.get_repo_by_id(read, ctx.actor, ctx.payload["repo_id"])
+        hub.require_content(read, ctx.actor, repo)
         return repo, hub.revision_of(read, repo, ctx.payload["revision"])
 
 

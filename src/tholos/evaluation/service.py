@@ -77,6 +77,8 @@ def start(
     with services.database.read() as read:
         model_repo, model_revision = hub.resolve(read, actor, hub.RepoKind.MODEL, model, revision)
         data_repo, data_revision = hub.resolve(read, actor, hub.RepoKind.DATASET, dataset, dataset_revision)
+        hub.require_content(read, actor, model_repo)
+        hub.require_content(read, actor, data_repo)
         subject_of(read, services.blobs, model_repo, model_revision.commit_id)
         if split != ALL_ROWS:
             _require_subset(read, services.blobs, data_repo, data_revision, split)
@@ -167,7 +169,7 @@ def predictions_path(read: ReadSession, blobs: BlobStore, actor: Actor, evaluati
     RepoNotFound (the data is gone, or not the actor's to read).
     """
     evaluation = get(read, actor, evaluation_id).evaluation
-    hub.get_repo_by_id(read, actor, evaluation.data_repo_id)
+    hub.require_content(read, actor, hub.get_repo_by_id(read, actor, evaluation.data_repo_id))
     return blobs.path(evaluation.predictions_sha256)
 
 

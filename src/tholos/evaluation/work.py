@@ -62,6 +62,8 @@ def evaluate(ctx: JobContext) -> Publish:
     with ctx.database.read() as read:
         model_repo = hub.get_repo_by_id(read, ctx.actor, request.model_repo_id)
         data_repo = hub.get_repo_by_id(read, ctx.actor, request.data_repo_id)
+        hub.require_content(read, ctx.actor, model_repo)
+        hub.require_content(read, ctx.actor, data_repo)
         subject = subject_of(read, ctx.blobs, model_repo, request.revision)
         data_revision = hub.revision_of(read, data_repo, request.dataset_revision)
     folder = ctx.folder / "model"

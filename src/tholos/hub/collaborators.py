@@ -8,7 +8,8 @@ from datetime import datetime
 from sqlalchemy import delete, select
 
 from tholos.accounts import organizations
-from tholos.accounts.authorization import Action, Actor, Role, hidden
+from tholos.accounts.authorization import Action, Actor, Role, Scope, hidden
+from tholos.accounts.errors import MissingScope
 from tholos.accounts.models import Account
 from tholos.accounts.service import get_user, record_audit
 from tholos.hub import repository
@@ -70,10 +71,12 @@ def set_collaborator(
 def remove_collaborator(write: WriteSession, actor: Actor, kind: RepoKind, name: str, user: str) -> None:
     """Takes a user's role in a repo back; everyone may give up their own.
 
-    Raises RepoNotFound, Forbidden, CollaboratorNotFound.
+    Raises RepoNotFound, Forbidden, MissingScope, AccountNotFound, CollaboratorNotFound.
     """
     own = not actor.is_anonymous and actor.limits is None and user.lower() == actor.name.lower()
     repo = get_repo(write, actor, kind, name, Action.READ if own else Action.ADMIN)
+    if Scope.WRITE not in actor.scopes:
+        raise MissingScope("This token has no 'write' scope.", next="Use a token with the scope.", scope="write")
     account = get_user(write, user)
     row = write.get(RepoCollaborator, (repo.id, account.id), populate_existing=True)
     if row is None:

@@ -29,9 +29,10 @@ from tholos.hub.gitobjects import EMPTY_TREE_ID, Signature, commit_id, encode_co
 from tholos.hub.models import GitBlob, GitTree, Repo, RepoBlob, Revision, StoredBlob
 from tholos.hub.names import HEADS, MAIN, PULLS
 from tholos.hub.operations import ATTRIBUTES_FILE, CommitLimits, Operation, Stage, StagedFile, plan
+from tholos.hub.quotas import Quota, quota_of, require_room
 from tholos.hub.search import documents
 from tholos.hub.trees import edit, find, git_blobs, loader
-from tholos.kit.blobs import BlobStore
+from tholos.kit.blobs import BlobNotFound, BlobStore
 from tholos.kit.clock import utcnow
 from tholos.kit.database import Database, ReadSession, WriteSession, storable
 from tholos.kit.outbox import emit
@@ -108,7 +109,7 @@ def prepare_commit(
     ``author`` is the name that the commit carries, by default the actor's. ``proposal`` takes the branch's place.
 
     Raises RepoNotFound, RevisionNotFound, InvalidCommit, InvalidPath, TooManyOperations, BlobNotUploaded,
-    PointerToNothing, InvalidAttributes, EntryNotFound, PathConflict, ObjectCollision, DiskFull.
+    PointerToNothing, InvalidAttributes, EntryNotFound, PathConflict, ObjectCollision, QuotaExceeded, DiskFull.
     """
     limits = limits or CommitLimits()
     text = _checked_message(message)
@@ -127,6 +128,7 @@ def prepare_commit(
         attributes = attributes_of(read, blobs, base.tree_id)
     stage = Stage(blobs, lambda sha256s: _possessed(database, repo.id, sha256s), limits)
     files = stage.files(changes.added, attributes)
+    _check_quota(database, current, files, limits.default_quota)
     with database.read() as read:
         root, trees = edit(
             loader(read), base.tree_id, remove=changes.removed, put={file.path: file.oid for file in files}
@@ -335,6 +337,16 @@ def _record(database: Database, repo: Repo, files: Sequence[StagedFile], trees: 
             stage_objects(write, repo.id, some, below)
 
 
+def _check_quota(database: Database, repo: Repo, files: Sequence[StagedFile], default: Quota) -> None:
+    sizes = {file.blob.sha256: file.blob.size for file in files if file.uploaded}
+    if not sizes:
+        return
+    with database.read() as read:
+        if quota_of(read, default, repo.owner_id).max_bytes:
+            new = sizes.keys() - repository.possessed(read, repo.id, sizes).keys()
+            require_room(read, default, repo.owner_id, sum(sizes[sha256] for sha256 in new))
+
+
 def _possessed(database: Database, repo_id: str, sha256s: Any) -> dict[str, StoredBlob]:
     with database.read() as read:
         return repository.possessed(read, repo_id, sha256s)
@@ -413,5 +425,8 @@ def _content(read: ReadSession, blobs: BlobStore, root: str, path: str, max_byte
         return None
     if entry.sha256 is None:
         return None
-    with blobs.open(entry.sha256) as file:
-        return file.read(max_bytes)
+    try:
+        with blobs.open(entry.sha256) as file:
+            return file.read(max_bytes)
+    except BlobNotFound:  # a large file that was deleted for good, and collected
+        return None

@@ -9,14 +9,26 @@ from fastapi import APIRouter, Query, Response
 
 from tholos.accounts.dependencies import DEFAULT_LIMIT, CurrentActor, Cursor, Limit, OptionalActor, Read
 from tholos.accounts.errors import AccountNotFound, InvalidName
-from tholos.hub import errors, searching, service, sharing, transfers
+from tholos.hub import (
+    access_endpoints,
+    errors,
+    history_endpoints,
+    searching,
+    service,
+    sharing,
+    transfers,
+    usage_endpoints,
+)
 from tholos.hub.addresses import REPO, AddressDep
+from tholos.hub.licences import licence_report
 from tholos.hub.names import MAIN, RepoKind
+from tholos.hub.quotas import Quota
 from tholos.hub.rendering import render
 from tholos.hub.schemas import (
     CardOut,
     CreateRepo,
     EntryOut,
+    LicenceOut,
     LineageOut,
     MeasurementOut,
     MeasurementPage,
@@ -38,6 +50,9 @@ router = APIRouter(prefix="/api/v1", tags=["hub"])
 router.include_router(transfers.router)
 router.include_router(sharing.router)
 router.include_router(searching.router)
+router.include_router(access_endpoints.router)
+router.include_router(usage_endpoints.router)
+router.include_router(history_endpoints.router)
 
 _REPO_ERRORS: list[type[TholosError]] = [InvalidName, errors.RepoNotFound]
 _REV_ERRORS = [*_REPO_ERRORS, errors.RevisionNotFound, errors.AmbiguousRevision]
@@ -47,7 +62,9 @@ Revision = Annotated[str, Query(max_length=300, description="Branch, tag or comm
 
 
 @router.post(
-    "/repos", status_code=201, responses=responses([InvalidName, AccountNotFound, errors.RepoExists, Forbidden])
+    "/repos",
+    status_code=201,
+    responses=responses([InvalidName, AccountNotFound, errors.RepoExists, errors.QuotaExceeded, Forbidden]),
 )
 def create_repo(body: CreateRepo, actor: CurrentActor, services: ServicesDep) -> RepoOut:
     """Makes a repo, with a first commit that holds `.gitattributes`."""
@@ -59,6 +76,7 @@ def create_repo(body: CreateRepo, actor: CurrentActor, services: ServicesDep) ->
         body.name,
         visibility=body.visibility,
         description=body.description,
+        default_quota=Quota.default(services.settings),
     )
     with services.database.read() as read:
         return RepoOut.of(service.view(read, [repo])[0])
@@ -89,10 +107,16 @@ def get_repo(address: AddressDep, actor: OptionalActor, read: Read) -> RepoOut:
 
 @router.patch(REPO, responses=responses([*_REPO_ERRORS, Forbidden]))
 def update_repo(address: AddressDep, body: UpdateRepo, actor: CurrentActor, services: ServicesDep) -> RepoOut:
-    """Changes visibility (the owner only) or description."""
+    """Changes visibility and gate (the owner only) or description."""
     with services.database.write() as write:
         repo = service.update_repo(
-            write, actor, address.kind, address.name, visibility=body.visibility, description=body.description
+            write,
+            actor,
+            address.kind,
+            address.name,
+            visibility=body.visibility,
+            description=body.description,
+            gated=body.gated,
         )
         return RepoOut.of(service.view(write, [repo])[0])
 
@@ -231,6 +255,14 @@ def get_card(address: AddressDep, actor: OptionalActor, services: ServicesDep, r
         return files + quote(path)
 
     return CardOut.of(revision.commit_id, card, render(card.body, link=file_address, image=file_address))
+
+
+@router.get(f"{REPO}/licence", responses=responses(_REV_ERRORS))
+def get_licence(
+    address: AddressDep, actor: OptionalActor, read: Read, services: ServicesDep, rev: Revision = MAIN
+) -> LicenceOut:
+    """The licences of a revision, and whether they fit those of what it was made from."""
+    return LicenceOut.of(licence_report(read, services.blobs, actor, address.kind, address.name, rev))
 
 
 @router.get(f"{REPO}/measurements", responses=responses(_REV_ERRORS))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from tholos.kit.errors import (
     Conflict,
+    Forbidden,
     InsufficientStorage,
     InvalidInput,
     NotFound,
@@ -201,3 +202,39 @@ class NothingToMerge(Conflict):
     """The branch has everything that is proposed already."""
 
     code = "nothing_to_merge"
+
+
+class GatedRepo(Forbidden):
+    """The files of this repo are given only to those whose request for access was accepted."""
+
+    code = "gated_repo"
+
+
+class NotGated(InvalidInput):
+    """The repo is not gated: there is nothing to ask for."""
+
+    code = "not_gated"
+
+
+class AccessRequestNotFound(NotFound):
+    """There is no such request for access."""
+
+    code = "access_request_not_found"
+
+
+class AccessDecided(Conflict):
+    """The request for access was decided already."""
+
+    code = "access_decided"
+
+
+class QuotaExceeded(Forbidden):
+    """The account has no room left for this."""
+
+    code = "quota_exceeded"
+
+
+class ContentDeleted(EntryNotFound):
+    """The content of this file was deleted from the repo for good."""
+
+    code = "content_deleted"

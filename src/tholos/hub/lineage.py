@@ -76,6 +76,12 @@ def subject(read: ReadSession, actor: Actor, text: str) -> str:
     )
 
 
+def revision_urn(urn: str) -> tuple[str, str] | None:
+    """The repo id and commit id of a revision's URN; None for anything else's."""
+    match = _REVISION_URN.fullmatch(urn)
+    return (match[1], match[2]) if match else None
+
+
 def lineage(read: ReadSession, actor: Actor, urn: str, depth: int = 5) -> Graph:
     """The graph around a URN, ``depth`` jobs far in both directions, as the actor may see it.
 

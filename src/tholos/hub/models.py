@@ -14,6 +14,7 @@ from sqlalchemy import BigInteger, Enum, ForeignKey, ForeignKeyConstraint, Index
 from sqlalchemy.orm import Mapped, mapped_column, relationship
 
 from tholos.accounts.authorization import Role, Visibility
+from tholos.hub.access_models import Gate
 from tholos.hub.errors import RepoNotFound
 from tholos.hub.names import RepoKind
 from tholos.kit.database import Base, Json, UtcDateTime
@@ -48,6 +49,8 @@ class Repo(Base):
     name: Mapped[str] = mapped_column(String(96))
     name_key: Mapped[str] = mapped_column(String(96))
     visibility: Mapped[Visibility] = mapped_column(String(16))
+    gated: Mapped[Gate | None] = mapped_column(String(8))
+    """Whether readers of its files have to ask first, and who answers; `hub.access` decides."""
     description: Mapped[str] = mapped_column(Text)
     search_text: Mapped[str] = mapped_column(Text)
     """Name and description, case-folded: what a substring search looks at on either database."""

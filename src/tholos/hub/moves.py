@@ -11,6 +11,7 @@ from tholos.hub import repository
 from tholos.hub.errors import RepoExists, RepoNotFound
 from tholos.hub.models import Repo, RepoAlias
 from tholos.hub.names import RepoKind, split_name
+from tholos.hub.quotas import NO_LIMITS, Quota, repo_bytes, require_repo_room, require_room
 from tholos.hub.repos import get_repo, search_text
 from tholos.hub.search import documents
 from tholos.kit.clock import utcnow
@@ -18,10 +19,13 @@ from tholos.kit.database import ReadSession, WriteSession
 from tholos.kit.outbox import emit
 
 
-def move_repo(write: WriteSession, actor: Actor, kind: RepoKind, source: str, target: str) -> Repo:
+def move_repo(
+    write: WriteSession, actor: Actor, kind: RepoKind, source: str, target: str, default_quota: Quota = NO_LIMITS
+) -> Repo:
     """Gives the repo ``source`` the name ``target`` ("namespace/name"); its owner only, who may create there.
 
-    Raises InvalidName, RepoNotFound, AccountNotFound, Forbidden, RepoExists.
+    ``default_quota`` holds where no other was set for the new owner. Raises InvalidName, RepoNotFound,
+    AccountNotFound, Forbidden, RepoExists, QuotaExceeded.
     """
     repo = _held(write, actor, kind, source)
     namespace, name = split_name(target, kind, actor.name)
@@ -37,6 +41,9 @@ def move_repo(write: WriteSession, actor: Actor, kind: RepoKind, source: str, ta
     other = repository.repo_by_name(write, kind, owner.name, name)
     if other is not None and other.id != repo.id:
         raise taken
+    if owner.id != repo.owner_id:
+        require_repo_room(write, default_quota, owner)
+        require_room(write, default_quota, owner.id, repo_bytes(write, repo.id))
     before = repo.full_name
     old = (kind, repo.namespace_key, repo.name_key)
     repo.owner_id, repo.namespace, repo.namespace_key = owner.id, owner.name, owner.name.lower()

@@ -19,7 +19,9 @@ from tholos.hub.errors import (
 from tholos.hub.gitobjects import MAX_POINTER_BYTES, Pointer, blob_id, parse_pointer
 from tholos.hub.models import StoredBlob
 from tholos.hub.paths import clean_path
+from tholos.hub.quotas import NO_LIMITS, Quota
 from tholos.kit.blobs import Blob, BlobStore
+from tholos.kit.settings import Settings
 
 ATTRIBUTES_FILE: Final = ".gitattributes"
 _THREADS: Final = 8
@@ -71,10 +73,18 @@ Operation = Addition | Delete
 
 @dataclass(frozen=True, slots=True)
 class CommitLimits:
-    """Bounds of one commit: size in bytes above which a file is kept through LFS, and operations at most."""
+    """Bounds of one commit: size in bytes above which a file is kept through LFS, operations at most, and the quota of
+    the repo's owner where no other was set for that account.
+    """
 
     lfs_threshold_bytes: int = 10_000_000
     max_operations: int = 25_000
+    default_quota: Quota = NO_LIMITS
+
+    @classmethod
+    def of(cls, settings: Settings) -> CommitLimits:
+        """As the settings have them."""
+        return cls(settings.lfs_threshold_bytes, settings.max_commit_operations, Quota.default(settings))
 
 
 @dataclass(frozen=True, slots=True)

@@ -33,6 +33,7 @@ from tholos.hub.models import GitTag, Ref, Repo, Revision
 from tholos.hub.names import HEADS, MAIN, TAGS, RepoKind, check_ref_name
 from tholos.hub.operations import StagedFile
 from tholos.hub.packs import Pack, PackedObject, PackLimits
+from tholos.hub.quotas import Quota, require_room, room_for
 from tholos.hub.repos import get_repo
 from tholos.hub.revisions import RefKind, note_ref, refuse_nested
 from tholos.kit.blobs import Blob
@@ -101,8 +102,8 @@ def accept_push(
 
     ``atomic`` lets all commands fail with one. Not inside a transaction.
 
-    Raises DiskFull, ObjectCollision, RepoNotFound, Forbidden, and InvalidToken, TokenExpired or AccountDisabled when
-    the actor's key ends meanwhile; what is wrong with a command is in its verdict.
+    Raises QuotaExceeded, DiskFull, ObjectCollision, RepoNotFound, Forbidden, and InvalidToken, TokenExpired or
+    AccountDisabled when the actor's key ends meanwhile; what is wrong with a command is in its verdict.
     """
     verdicts = [Verdict(command) for command in commands]
     for verdict in verdicts:
@@ -116,6 +117,7 @@ def accept_push(
         return
     arrivals = [verdict.arrival for verdict in verdicts if verdict.arrival and not verdict.error]
     if pack is not None:
+        _check_quota(services, repo, incoming, arrivals)
         yield "Storing objects"
         _store(services, repo, pack, incoming, arrivals)
     yield "Updating refs"
@@ -178,6 +180,16 @@ def _withdrawn(verdicts: list[Verdict], *, atomic: bool) -> list[Verdict]:
 
 
 # -- putting objects in place
+
+
+def _check_quota(services: Services, repo: Repo, incoming: Incoming, arrivals: list[Arrival]) -> None:
+    default = Quota.default(services.settings)
+    with services.database.read() as read:
+        if room_for(read, default, repo.owner_id) is None:
+            return
+    size = sum(found.size for _, found, _ in incoming.objects(arrivals) if found.kind != "tree")
+    with services.database.read() as read:
+        require_room(read, default, repo.owner_id, size)
 
 
 def _store(services: Services, repo: Repo, pack: Pack, incoming: Incoming, arrivals: list[Arrival]) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Literal
 
 from sqlalchemy.exc import IntegrityError
 
@@ -12,6 +13,7 @@ from tholos.accounts.errors import MissingScope
 from tholos.accounts.models import Account
 from tholos.accounts.service import namespace_for, record_audit
 from tholos.hub import repository
+from tholos.hub.access_models import Gate
 from tholos.hub.attributes import default_attributes
 from tholos.hub.cards import EMPTY_CARD
 from tholos.hub.commits import index_card, signature_of, stage_objects
@@ -20,6 +22,7 @@ from tholos.hub.gitobjects import FILE_MODE, Entry, blob_id, commit_id, encode_c
 from tholos.hub.models import Ref, Repo, RepoCollaborator, Revision
 from tholos.hub.names import HEADS, MAIN, RepoKind, split_name
 from tholos.hub.operations import ATTRIBUTES_FILE, StagedFile
+from tholos.hub.quotas import NO_LIMITS, Quota, require_repo_room
 from tholos.hub.search import documents
 from tholos.kit.blobs import BlobStore
 from tholos.kit.clock import utcnow
@@ -53,12 +56,15 @@ def create_repo(
     *,
     visibility: Visibility = "private",
     description: str = "",
+    default_quota: Quota = NO_LIMITS,
 ) -> Repo:
     """Makes a repo "namespace/name" (a bare "name" lies in the actor's namespace) with a first commit on main.
 
     The first commit holds `.gitattributes`, which says what Git LFS keeps. Not inside a transaction.
 
-    Raises InvalidName, AccountNotFound, Forbidden, RepoExists, InvalidInput (description), DiskFull.
+    ``default_quota`` holds where no other was set for the owner.
+
+    Raises InvalidName, AccountNotFound, Forbidden, RepoExists, QuotaExceeded, InvalidInput (description), DiskFull.
     """
     namespace, short_name = split_name(name, kind, actor.name)
     _check_text(description, "description", MAX_DESCRIPTION_CHARACTERS)
@@ -66,6 +72,7 @@ def create_repo(
         owner = namespace_for(read, actor, namespace)
         if repository.repo_by_name(read, kind, owner.name, short_name):
             raise _exists(kind, f"{owner.name}/{short_name}")
+        require_repo_room(read, default_quota, owner)
     rules = default_attributes(media=kind is RepoKind.DATASET)
     content = blobs.put_bytes(rules)
     first = StagedFile(ATTRIBUTES_FILE, blob_id(rules), content, lfs=False, uploaded=True)
@@ -130,6 +137,7 @@ def list_repos(
     tag: str = "",
     searches: Sequence[str] = (),
     tags: Sequence[str] = (),
+    gated: bool | None = None,
     order: repository.Order = "updated",
     cursor: str | None = None,
     limit: int = 50,
@@ -158,6 +166,7 @@ def list_repos(
         searches=every_search,
         owner=owner,
         tags=every_tag,
+        gated=gated,
         order=order,
         cursor=cursor,
         limit=limit,
@@ -198,23 +207,28 @@ def update_repo(
     *,
     visibility: Visibility | None = None,
     description: str | None = None,
+    gated: Gate | Literal[False] | None = None,
 ) -> Repo:
     """Changes who may read a repo (its owner only) or what it says about itself.
 
+    ``gated`` says whether readers of its files have to ask first, and who answers; False opens it to all who see it.
+
     Raises RepoNotFound, Forbidden, InvalidInput.
     """
-    repo = get_repo(write, actor, kind, name, Action.WRITE if visibility is None else Action.ADMIN)
+    shares = visibility is not None or gated is not None
+    repo = get_repo(write, actor, kind, name, Action.ADMIN if shares else Action.WRITE)
     if description is not None:
         _check_text(description, "description", MAX_DESCRIPTION_CHARACTERS)
         repo.description = description
         repo.search_text = search_text(repo.full_name, description)
     if visibility is not None:
         repo.visibility = visibility
+    if gated is not None:
+        repo.gated = gated or None
     repo.updated_at = utcnow()
     documents.put(write, repo)
-    record_audit(
-        write, actor, "repo.update", repo.label, {"visibility": visibility, "description": description is not None}
-    )
+    changes = {"visibility": visibility, "description": description is not None, "gated": gated}
+    record_audit(write, actor, "repo.update", repo.label, changes)
     emit(write, "repo.updated", {"repo_id": repo.id, "kind": kind.value})
     write.flush()
     return repo
@@ -250,6 +264,7 @@ def _new_repo(owner: Account, kind: RepoKind, name: str, visibility: Visibility,
         name=name,
         name_key=name.lower(),
         visibility=visibility,
+        gated=None,
         description=description,
         search_text=search_text(f"{owner.name}/{name}", description),
         card={},

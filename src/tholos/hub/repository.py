@@ -94,6 +94,7 @@ def repos(
     searches: Sequence[str],
     owner: str,
     tags: Sequence[str],
+    gated: bool | None = None,
     order: Order,
     cursor: str | None,
     limit: int,
@@ -109,6 +110,8 @@ def repos(
         query = query.where(Repo.namespace_key == owner.lower())
     for tag in tags:
         query = query.where(Repo.id.in_(select(RepoTag.repo_id).where(RepoTag.tag == tag)))
+    if gated is not None:
+        query = query.where(Repo.gated.is_not(None) if gated else Repo.gated.is_(None))
     if cursor:
         stamp, last = decode_cursor(cursor, str, str)
         moment = _moment(stamp)
@@ -323,10 +326,15 @@ def urn_labelled(read: ReadSession, label: str, owners: Collection[str] | None) 
 
 
 def facts(read: ReadSession, repo_id: str, revision_id: str | None) -> list[Fact]:
-    """Measurements of a repo's revision (None: of all its revisions), oldest first."""
+    """Measurements of a repo's revision (None: of all its revisions), oldest first.
+
+    What was measured of a revision with the very same files (before a squash) holds for this one.
+    """
     query = select(Fact).where(Fact.repo_id == repo_id).order_by(Fact.id)
     if revision_id is not None:
-        query = query.where(Fact.revision == revision_id)
+        tree = select(Revision.tree_id).where(Revision.repo_id == repo_id, Revision.commit_id == revision_id)
+        same = select(Revision.commit_id).where(Revision.repo_id == repo_id, Revision.tree_id == tree.scalar_subquery())
+        query = query.where(Fact.revision.in_(same))
     return list(read.scalars(query))
 
 

@@ -10,9 +10,11 @@ from typing import Annotated, Any, Literal
 from pydantic import BaseModel, Field, model_validator
 
 from tholos.accounts.authorization import Visibility
+from tholos.hub.access_models import Gate
 from tholos.hub.cards import Card
 from tholos.hub.errors import InvalidCommit
 from tholos.hub.facts import Measurement
+from tholos.hub.licences import Level, LicenceReport
 from tholos.hub.lineage import Graph
 from tholos.hub.models import Repo, Revision
 from tholos.hub.names import MAIN, RepoKind
@@ -36,6 +38,7 @@ class RepoOut(BaseModel):
     name: str = Field(examples=["ada/penguins"])
     namespace: str
     visibility: Visibility
+    gated: Gate | Literal[False] = Field(description="Whether its files have to be asked for, and who answers.")
     description: str
     head: str | None = Field(description="Commit at the head of main.")
     tags: list[str]
@@ -52,6 +55,7 @@ class RepoOut(BaseModel):
             name=repo.full_name,
             namespace=repo.namespace,
             visibility=repo.visibility,
+            gated=repo.gated or False,
             description=repo.description,
             head=view.head,
             tags=view.tags,
@@ -144,6 +148,7 @@ class UpdateRepo(BaseModel, extra="forbid"):
     """What to change; what is left out stays."""
 
     visibility: Visibility | None = None
+    gated: Gate | Literal[False] | None = None
     description: Annotated[str, Field(max_length=2000)] | None = None
 
 
@@ -175,6 +180,30 @@ class RevisionOut(BaseModel):
             created_at=isoformat(revision.created_at),
             job_id=revision.job_id,
         )
+
+
+class LicenceFinding(BaseModel):
+    """Something about a licence to look at: `conflict` does not fit, `caution` may not, `unknown` cannot be told."""
+
+    level: Level
+    message: str
+    parent: str | None
+    source: str = Field(description="Where the parent's licence says so; may be empty.")
+
+
+class LicenceOut(BaseModel):
+    """The licences that a card names, and what was found about them, the gravest first. No legal advice."""
+
+    licences: list[str]
+    findings: list[LicenceFinding]
+
+    @classmethod
+    def of(cls, report: LicenceReport) -> LicenceOut:
+        findings = [
+            LicenceFinding(level=it.level, message=it.message, parent=it.parent, source=it.source)
+            for it in report.findings
+        ]
+        return cls(licences=list(report.licences), findings=findings)
 
 
 class RevisionPage(BaseModel):

@@ -10,6 +10,18 @@ with database.write() as write:
 
 from __future__ import annotations
 
+from tholos.hub.access import (
+    Access,
+    access_of,
+    decide_access,
+    gate_form,
+    grant_access,
+    list_access,
+    request_access,
+    require_content,
+    withdraw_access,
+)
+from tholos.hub.access_models import AccessRequest, AccessState, Gate
 from tholos.hub.artifacts import describe
 from tholos.hub.changes import last_changes
 from tholos.hub.commits import PreparedCommit, Proposal, card_of, commit, land, prepare_commit
@@ -18,6 +30,7 @@ from tholos.hub.facts import Measurement, facts_for, measurements, record_fact
 from tholos.hub.gitobjects import EMPTY_TREE_ID
 from tholos.hub.histories import GitRef, History, ObjectStream, Request, Selection, git_refs, object_streams
 from tholos.hub.intake import Advice, Candidate, advise
+from tholos.hub.lfsfiles import LfsFile, delete_lfs_files, duplicate_lfs_files, list_lfs_files, require_kept
 from tholos.hub.likes import like, like_counts, likers, likes_of, unlike
 from tholos.hub.lineage import Graph, lineage, made_from, subject
 from tholos.hub.merging import conflicts_of, merge_base, prepare_merge
@@ -40,6 +53,7 @@ from tholos.hub.proposals import (
     upload_limit,
 )
 from tholos.hub.pushes import MAX_COMMANDS, RefCommand, Verdict, accept_push, begin_push, pack_limits, spool_folder
+from tholos.hub.quotas import Quota, quota_warning, require_room, room_for
 from tholos.hub.repos import (
     RepoView,
     count_repos,
@@ -67,6 +81,7 @@ from tholos.hub.revisions import (
     tree,
     tree_page,
 )
+from tholos.hub.rewriting import squash_branch
 from tholos.hub.search.corrections import suggest
 from tholos.hub.search.documents import derived_tags, documents_of
 from tholos.hub.search.models import SearchDocument
@@ -80,6 +95,9 @@ __all__ = [
     "EMPTY_TREE_ID",
     "MAIN",
     "MAX_COMMANDS",
+    "Access",
+    "AccessRequest",
+    "AccessState",
     "AddBlob",
     "AddBytes",
     "AddFile",
@@ -93,9 +111,11 @@ __all__ = [
     "Fact",
     "FileDiff",
     "Found",
+    "Gate",
     "GitRef",
     "Graph",
     "History",
+    "LfsFile",
     "Measurement",
     "NamedRef",
     "ObjectStream",
@@ -103,6 +123,7 @@ __all__ = [
     "Pack",
     "PreparedCommit",
     "Proposal",
+    "Quota",
     "RefCommand",
     "Repo",
     "RepoKind",
@@ -117,6 +138,7 @@ __all__ = [
     "Verdict",
     "Wanted",
     "accept_push",
+    "access_of",
     "add_proposal",
     "advise",
     "begin_push",
@@ -129,6 +151,8 @@ __all__ = [
     "count_repos",
     "count_revisions",
     "create_repo",
+    "decide_access",
+    "delete_lfs_files",
     "delete_ref",
     "delete_repo",
     "derived_tags",
@@ -136,14 +160,17 @@ __all__ = [
     "diff",
     "documents_of",
     "downloads_by_day",
+    "duplicate_lfs_files",
     "ensure_repo",
     "entries",
     "facts_for",
     "file",
+    "gate_form",
     "get_proposable",
     "get_repo",
     "get_repo_by_id",
     "git_refs",
+    "grant_access",
     "is_sha256",
     "land",
     "last_changes",
@@ -152,7 +179,9 @@ __all__ = [
     "likers",
     "likes_of",
     "lineage",
+    "list_access",
     "list_found",
+    "list_lfs_files",
     "list_proposals",
     "list_refs",
     "list_repos",
@@ -173,17 +202,24 @@ __all__ = [
     "proposal_number",
     "proposal_ref",
     "put_missing",
+    "quota_warning",
     "rebuild",
     "receive",
     "record_fact",
     "record_upload",
     "refresh_popularity",
+    "request_access",
+    "require_content",
+    "require_kept",
     "require_proposer",
+    "require_room",
     "resolve",
     "revision_of",
+    "room_for",
     "search",
     "set_ref",
     "spool_folder",
+    "squash_branch",
     "subject",
     "suggest",
     "tags_by_type",
@@ -193,5 +229,6 @@ __all__ = [
     "update_repo",
     "upload_limit",
     "view",
+    "withdraw_access",
     "write_downloads",
 ]

@@ -258,7 +258,7 @@ def set_collaborator(
 @router.delete(
     _COLLABORATOR,
     status_code=204,
-    responses=responses([*_REPO_CHANGES, accounts.AccountNotFound, errors.CollaboratorNotFound]),
+    responses=responses([*_REPO_CHANGES, accounts.MissingScope, accounts.AccountNotFound, errors.CollaboratorNotFound]),
 )
 def remove_collaborator(address: AddressDep, user: str, actor: CurrentActor, services: ServicesDep) -> None:
     """Takes a user's role in a repo back: those who administer it anyone's, everyone their own."""

@@ -53,6 +53,7 @@ class CommitTooLarge(PayloadTooLarge):
                 errors.UploadIncomplete,
                 errors.BlobTooLarge,
                 errors.DiskLow,
+                errors.QuotaExceeded,
                 DiskFull,
             ]
         ),
@@ -119,6 +120,7 @@ def has_blob(
             errors.TooManyOperations,
             errors.CommitRace,
             CommitTooLarge,
+            errors.QuotaExceeded,
             DiskFull,
         ]
     ),
@@ -144,10 +146,12 @@ async def create_commit(
         **responses(
             [
                 InvalidName,
+                errors.GatedRepo,
                 errors.RepoNotFound,
                 errors.RevisionNotFound,
                 errors.AmbiguousRevision,
                 errors.EntryNotFound,
+                errors.ContentDeleted,
                 errors.InvalidPath,
                 errors.UnsatisfiableRange,
             ]
@@ -171,7 +175,9 @@ def get_file(
     """A file of a revision, whole or one range of it. A slash inside the revision is written %2F."""
     with services.database.read() as read:
         repo, revision = service.resolve(read, actor, address.kind, address.name, target.rev)
+        service.require_content(read, actor, repo)
         entry = service.file(read, repo, revision.commit_id, target.path)
+        service.require_kept(read, repo, entry)
     assert entry.sha256 is not None  # it is a file
     headers: dict[str, Any] = dict(request.headers)
     service.note_download(
@@ -236,6 +242,6 @@ def _commit(services: Services, actor: Actor, address: Address, body: bytes) -> 
         wanted.message,
         branch=wanted.branch,
         parent=wanted.parent,
-        limits=CommitLimits(settings.lfs_threshold_bytes, settings.max_commit_operations),
+        limits=CommitLimits.of(settings),
     )
     return RevisionOut.of(repo, revision)

@@ -18,6 +18,7 @@ from tholos.hub.errors import BlobTooLarge, DiskLow, RepoNotFound
 from tholos.hub.models import Repo, RepoBlob, StoredBlob
 from tholos.hub.names import RepoKind
 from tholos.hub.proposals import get_proposable, upload_limit
+from tholos.hub.quotas import Quota, require_room, room_for
 from tholos.hub.repos import get_repo
 from tholos.kit.blobs import Blob, BlobWriter
 from tholos.kit.clock import utcnow
@@ -37,6 +38,8 @@ class Upload:
     sha256: str
     known: bool
     max_bytes: int
+    room: int | None = None
+    """Bytes that the quota of the repo's owner has left; None is without limit."""
 
 
 def begin_upload(
@@ -53,15 +56,20 @@ def begin_upload(
 
     ``proposes``: for a pull request, which takes no right to write the repo.
 
-    Raises RepoNotFound, Forbidden, InvalidInput (SHA-256), BlobTooLarge, DiskLow.
+    Raises RepoNotFound, Forbidden, InvalidInput (SHA-256), BlobTooLarge, QuotaExceeded, DiskLow.
     """
+    default = Quota.default(services.settings)
     with services.database.read() as read:
         repo = get_proposable(read, actor, kind, name) if proposes else get_repo(read, actor, kind, name, Action.WRITE)
         if not is_sha256(sha256):
             raise InvalidInput("The address does not end in a SHA-256.", next="Give 64 lower-case hexadecimal digits.")
         known = sha256 in repository.possessed(read, repo.id, [sha256])
+        room = None
+        if not known:
+            require_room(read, default, repo.owner_id, size or 0)
+            room = room_for(read, default, repo.owner_id) if size is None else None
     limit = upload_limit(services, actor, repo)
-    upload = Upload(repo, sha256, known and services.blobs.exists(sha256), limit)
+    upload = Upload(repo, sha256, known and services.blobs.exists(sha256), limit, room)
     if size is not None and size > limit:
         raise too_large(limit)
     if not upload.known:
@@ -72,21 +80,41 @@ def begin_upload(
 async def receive(services: Services, upload: Upload, chunks: AsyncIterator[bytes]) -> Blob:
     """Stores a stream of bytes and makes the repo its possessor; nothing is kept unless all of it is as announced.
 
-    Raises BlobMismatch, BlobTooLarge, DiskLow, DiskFull, RepoNotFound (deleted meanwhile), and what the stream raises.
+    Raises BlobMismatch, BlobTooLarge, QuotaExceeded, DiskLow, DiskFull, RepoNotFound (deleted meanwhile), and what the
+    stream raises.
     """
     if upload.known:
         size = 0
         async for chunk in chunks:
             size += len(chunk)
         return Blob(upload.sha256, size)
+    unannounced = _Room(services, upload)
     with await asyncio.to_thread(services.blobs.writer) as writer:
 
         def write(data: bytes) -> None:
             check_space(services, len(data))  # the size may not have been announced, and others write as well
+            unannounced.take(len(data))
             writer.write(data)
 
         await pump(chunks, write, upload.max_bytes, too_large)
         return await asyncio.to_thread(_finish, services, upload, writer)
+
+
+class _Room:
+    """What the quota leaves to an upload that did not say how long it is."""
+
+    def __init__(self, services: Services, upload: Upload) -> None:
+        self._services = services
+        self._upload = upload
+        self._taken = 0
+
+    def take(self, size: int) -> None:
+        """Raises QuotaExceeded."""
+        self._taken += size
+        if self._upload.room is not None and self._taken > self._upload.room:
+            with self._services.database.read() as read:
+                default = Quota.default(self._services.settings)
+                require_room(read, default, self._upload.repo.owner_id, self._taken)
 
 
 def is_sha256(text: str) -> bool:

@@ -182,6 +182,19 @@ class Settings(BaseSettings):
         5 * GIB,
         description="Largest file, in bytes, that a pull request may bring from someone who may not write the repo.",
     )
+    quota_bytes: int = Field(
+        0,
+        ge=0,
+        description="Bytes that the repos of one account may hold together, all revisions counted, where an "
+        "administrator has not set another quota for the account. 0: without limit.",
+    )
+    quota_repos: int = Field(
+        0,
+        ge=0,
+        le=2**31 - 1,
+        description="Repos that one account may have, where an administrator has not set another quota for the "
+        "account. 0: without limit.",
+    )
     max_commit_bytes: PositiveInt = Field(
         64 * MIB, description="Largest body of a commit, in bytes; larger content is uploaded as blobs before it."
     )

@@ -31,6 +31,7 @@ def start(services: Services, actor: Actor, *, model: str, revision: str = hub.M
     """
     with services.database.read() as read:
         repo, found = hub.resolve(read, actor, hub.RepoKind.MODEL, model, revision)
+        hub.require_content(read, actor, repo)
         authorize(actor, Action.WRITE, repo)
         source = source_of(read, services.blobs, repo, found)
     request = Request(model=repo.full_name, model_repo_id=repo.id, revision=found.commit_id)

@@ -112,6 +112,7 @@ def _data(ctx: JobContext, source: Source) -> tuple[Batch, Edge]:
         )
     with ctx.database.read() as read:
         repo, revision = hub.resolve(read, ctx.actor, hub.RepoKind.DATASET, learned.repo, learned.revision)
+        hub.require_content(read, ctx.actor, repo)
     ctx.progress(0.1, "reading the training data")
     table = view.load(ctx, repo, revision, split=learned.split, columns=list(source.model.signature.names))
     if len(table) > REAL_ROWS:

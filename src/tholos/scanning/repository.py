@@ -41,8 +41,9 @@ def files(read: ReadSession, repo_id: str, sha256s: Iterable[str]) -> dict[Key, 
 
 
 def shared_files(read: ReadSession, repo: Repo, sha256s: Iterable[str], version: str) -> dict[Key, FileScan]:
-    """What scans of other repos say of these contents: of the same owner's, and of public ones, which anyone may read
-    anyway. That the content lies there still is part of the question.
+    """What scans of other repos say of these contents: of the same owner's, and of public ones without a gate.
+
+    Anyone may read the latter anyway. That the content lies there still is part of the question.
     """
     other = aliased(Repo)
     wanted = sorted(set(sha256s))
@@ -57,7 +58,7 @@ def shared_files(read: ReadSession, repo: Repo, sha256s: Iterable[str], version:
                 FileScan.version == version,
                 FileScan.status != "error",
                 FileScan.repo_id != repo.id,
-                or_(other.owner_id == repo.owner_id, other.visibility == "public"),
+                or_(other.owner_id == repo.owner_id, and_(other.visibility == "public", other.gated.is_(None))),
             )
         )
         found.update(((row.sha256, row.lens), row) for row in read.scalars(query))

@@ -7,6 +7,18 @@ from collections.abc import Mapping
 from tholos.sdk import errors
 
 
+class AccessDecided(errors.Conflict):
+    """The request for access was decided already."""
+
+    default_code = "access_decided"
+
+
+class AccessRequestNotFound(errors.NotFound):
+    """There is no such request for access."""
+
+    default_code = "access_request_not_found"
+
+
 class AccountDisabled(errors.Forbidden):
     """The account is disabled."""
 
@@ -193,6 +205,12 @@ class CommitTooLarge(errors.PayloadTooLarge):
     default_code = "commit_too_large"
 
 
+class ContentDeleted(errors.NotFound):
+    """The content of this file was deleted from the repo for good."""
+
+    default_code = "content_deleted"
+
+
 class ContentTypeWrong(errors.InvalidInput):
     """The body is of a type that predictions do not take."""
 
@@ -335,6 +353,12 @@ class FeaturesNone(errors.Unprocessable):
     """No usable column is left to learn from."""
 
     default_code = "features_none"
+
+
+class GatedRepo(errors.Forbidden):
+    """The files of this repo are given only to those whose request for access was accepted."""
+
+    default_code = "gated_repo"
 
 
 class GitRequestTooLarge(errors.PayloadTooLarge):
@@ -787,6 +811,12 @@ class NotEvaluated(errors.Unprocessable):
     default_code = "not_evaluated"
 
 
+class NotGated(errors.InvalidInput):
+    """The repo is not gated: there is nothing to ask for."""
+
+    default_code = "not_gated"
+
+
 class NotOffered(errors.TholosError):
     """This server does not offer that part of the Hugging Face Hub."""
 
@@ -911,6 +941,12 @@ class PushTooLarge(errors.PayloadTooLarge):
     """The push is larger than the server takes at once."""
 
     default_code = "push_too_large"
+
+
+class QuotaExceeded(errors.Forbidden):
+    """The account has no room left for this."""
+
+    default_code = "quota_exceeded"
 
 
 class RaggedRow(errors.Unprocessable):
@@ -1244,6 +1280,8 @@ class XorbVanished(errors.Unavailable):
 
 
 BY_CODE: Mapping[str, type[errors.TholosError]] = {
+    "access_decided": AccessDecided,
+    "access_request_not_found": AccessRequestNotFound,
     "account_disabled": AccountDisabled,
     "account_not_found": AccountNotFound,
     "address_refused": AddressRefused,
@@ -1275,6 +1313,7 @@ BY_CODE: Mapping[str, type[errors.TholosError]] = {
     "comment_not_found": CommentNotFound,
     "commit_race": CommitRace,
     "commit_too_large": CommitTooLarge,
+    "content_deleted": ContentDeleted,
     "content_type_wrong": ContentTypeWrong,
     "corrupt_images": CorruptImages,
     "cross_origin_refused": CrossOriginRefused,
@@ -1299,6 +1338,7 @@ BY_CODE: Mapping[str, type[errors.TholosError]] = {
     "evaluation_not_found": EvaluationNotFound,
     "feature_unknown": FeatureUnknown,
     "features_none": FeaturesNone,
+    "gated_repo": GatedRepo,
     "git_request_too_large": GitRequestTooLarge,
     "home_in_use": HomeInUse,
     "home_not_inlineable": HomeNotInlineable,
@@ -1374,6 +1414,7 @@ BY_CODE: Mapping[str, type[errors.TholosError]] = {
     "not_compilable": NotCompilable,
     "not_data": NotData,
     "not_evaluated": NotEvaluated,
+    "not_gated": NotGated,
     "not_offered": NotOffered,
     "nothing_to_compile": NothingToCompile,
     "nothing_to_evaluate": NothingToEvaluate,
@@ -1395,6 +1436,7 @@ BY_CODE: Mapping[str, type[errors.TholosError]] = {
     "pointer_to_nothing": PointerToNothing,
     "profile_pending": ProfilePending,
     "push_too_large": PushTooLarge,
+    "quota_exceeded": QuotaExceeded,
     "ragged_row": RaggedRow,
     "ref_exists": RefExists,
     "ref_protected": RefProtected,

@@ -82,12 +82,93 @@ class Repo(Result):
     kind: str
     name: str
     visibility: str = "private"
+    gated: str | bool = False
     description: str = ""
     head: str | None = None
     tags: tuple[str, ...] = ()
     card: Mapping[str, Any] = field(default_factory=dict)
     created_at: datetime | None = None
     updated_at: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Access(Result):
+    """How you stand to the files of a repo; ``state`` and ``reason`` are of your own request, ``form`` what it asks."""
+
+    gated: str | bool = False
+    allowed: bool = False
+    state: str | None = None
+    reason: str = ""
+    form: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AccessRequest(Result):
+    """A request for the files of a gated repo: "pending", "accepted" or "rejected" (and why)."""
+
+    id: str
+    account: str
+    state: str = "pending"
+    fields: Mapping[str, Any] = field(default_factory=dict)
+    reason: str = ""
+    created_at: datetime | None = None
+    decided_at: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Usage(Result):
+    """Bytes: every content once per repo, and what that takes when shared pieces are kept once and compressed."""
+
+    logical_bytes: int = 0
+    stored_bytes: int = 0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RepoUsage(Usage):
+    """What a repo stores, in all its revisions."""
+
+    kind: str
+    name: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AccountUsage(Usage):
+    """What an account stores and may store; a quota of 0 is without limit."""
+
+    account: str
+    repos: int = 0
+    max_bytes: int = 0
+    max_repos: int = 0
+    largest: tuple[RepoUsage, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LicenceFinding(Result):
+    """Something about a licence to look at: "conflict" does not fit, "caution" may not, "unknown" cannot be told."""
+
+    level: str
+    message: str
+    parent: str | None = None
+    source: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Licence(Result):
+    """The licences that a card names, and how they fit those of what the repo was made from."""
+
+    licences: tuple[str, ...] = ()
+    findings: tuple[LicenceFinding, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LfsFile(Result):
+    """A large file of some revision; ``ref`` is a branch or tag whose head has it."""
+
+    sha256: str
+    size: int
+    path: str
+    ref: str | None = None
+    pushed_at: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -169,7 +169,10 @@ def description(blobs: BlobStore, view: View) -> tuple[DeploymentVersion, ModelD
 def _choose(database: Database, blobs: BlobStore, actor: Actor, *, model: str, revision: str, home: Home) -> _Choice:
     with database.read() as read:
         repo, commit = hub.resolve(read, actor, RepoKind.MODEL, model, revision)
+        hub.require_content(read, actor, repo)
         entries = hub.tree(read, repo, commit.commit_id, recursive=True)
+        for entry in entries:
+            hub.require_kept(read, repo, entry)
     files = [
         ModelFile(entry.path, entry.sha256, entry.size)
         for entry in entries

@@ -87,6 +87,7 @@ def submit_training(
     """
     with services.database.read() as read:
         data, data_revision = hub.resolve(read, actor, hub.RepoKind.DATASET, dataset, revision or hub.MAIN)
+        hub.require_content(read, actor, data)
         chosen = _choose_split(read, services, data, data_revision, split)
         code = shared.resolve(read, services.blobs, actor, request.algorithm) if request.shared else None
         if code is not None:
@@ -136,6 +137,7 @@ def replay_training(services: Services, actor: Actor, job_id: str) -> Job:
             )
         earlier = Order.from_payload(job.payload)
         data = hub.get_repo_by_id(read, actor, earlier.data_repo_id)
+        hub.require_content(read, actor, data)
         model = hub.get_repo_by_id(read, actor, earlier.model_repo_id, Action.WRITE)
         hub.revision_of(read, data, earlier.data_revision)
         made = hub.revision_of(read, model, job.result["revision"])

@@ -89,6 +89,7 @@ def train(ctx: JobContext) -> Publish:
 
 def _subject(read: ReadSession, ctx: JobContext, order: Order) -> _Subject:
     data = hub.get_repo_by_id(read, ctx.actor, order.data_repo_id)
+    hub.require_content(read, ctx.actor, data)
     model = hub.get_repo_by_id(read, ctx.actor, order.model_repo_id, Action.WRITE)
     head = hub.revision_of(read, model, hub.MAIN)
     present = {entry.path for entry in hub.tree(read, model, head.commit_id) if entry.type == "file"}

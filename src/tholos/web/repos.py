@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Annotated, Any, Literal
 from urllib.parse import quote
@@ -13,6 +14,8 @@ from tholos.accounts.authorization import Action, Actor, may
 from tholos.accounts.dependencies import Cursor, OptionalActor, Read
 from tholos.data.repository import view_of
 from tholos.hub import service as hub
+from tholos.hub.gateforms import form_of
+from tholos.hub.licences import licence_report
 from tholos.hub.rendering import render
 from tholos.imports.service import describe_revision
 from tholos.kit.database import ReadSession
@@ -84,6 +87,13 @@ def _repo_at(request: Request, namespace: str, name: str) -> RepoAt:
 At = Annotated[RepoAt, Depends(_repo_at)]
 
 
+def gate_form_values(metadata: Mapping[str, Any]) -> dict[str, Any]:
+    """What the form for access needs: texts and questions, the prompt as safe HTML without links into the repo."""
+    form = form_of(metadata)
+    prompt = render(form.prompt, link=lambda _path: "", image=lambda _path: "") if form.prompt else ""
+    return {"heading": form.heading, "prompt": prompt, "button": form.button, "questions": form.questions}
+
+
 @algorithms.get("")
 @datasets.get("")
 @models.get("")
@@ -101,25 +111,24 @@ def show_card(request: Request, at: At, actor: OptionalActor, read: Read, servic
             image=lambda path: f"{values['raw']}/{found.revision.commit_id}/{quote(path)}",
         ),
     }
-    is_model = at.kind is hub.RepoKind.MODEL
-    told = describe_revision(services, read, found.repo, found.revision) if is_model else None
+    access = hub.access_of(read, actor, found.repo)
+    shows_model = access.allowed and at.kind is hub.RepoKind.MODEL
+    told = describe_revision(services, read, found.repo, found.revision) if shows_model else None
     model = told.model if told else None
-    is_data = at.kind is hub.RepoKind.DATASET
-    unread = None if not is_data else view_of(read, found.repo.id, found.revision.commit_id)
+    shows_data = access.allowed and at.kind is hub.RepoKind.DATASET
+    unread = view_of(read, found.repo.id, found.revision.commit_id) if shows_data else None
     if unread is not None and unread.state == "failed" and unread.error is not None:
         shown["warnings"] = (*card.warnings, f"{unread.error['message']} {unread.error['next']}")
-    return page(
-        request,
-        "card.html",
-        actor,
-        tab="card",
-        card=shown,
-        model=model,
-        told=told,
-        may_change=may(actor, Action.WRITE, found.repo),
-        used=usage_of(read, found.repo),
-        **values,
-    )
+    values |= {
+        "access": access,
+        "gate": None if access.allowed else gate_form_values(card.metadata),
+        "licence": licence_report(read, services.blobs, actor, at.kind, at.name, found.revision.commit_id),
+        "may_change": may(actor, Action.WRITE, found.repo),
+        "may_share": may(actor, Action.ADMIN, found.repo),
+        "told": told,
+        "used": usage_of(read, found.repo),
+    }
+    return page(request, "card.html", actor, tab="card", card=shown, model=model, **values)
 
 
 @algorithms.get("/tree/{rev}")
@@ -146,7 +155,9 @@ def show_file(
 ) -> Response:
     """A file of a revision: its text or picture where it has one."""
     found = at.open(read, actor, rev)
+    hub.require_content(read, actor, found.repo)
     entry = hub.file(read, found.repo, found.revision.commit_id, path)
+    hub.require_kept(read, found.repo, entry)
     assert entry.sha256 is not None
     with services.blobs.open(entry.sha256) as file:
         text = _as_text(file.read(_SHOWN_BYTES))

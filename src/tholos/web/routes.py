@@ -6,6 +6,7 @@ from fastapi import FastAPI
 from starlette.staticfiles import StaticFiles
 
 from tholos.web import (
+    access,
     algorithms,
     community,
     datasets,
@@ -21,16 +22,25 @@ from tholos.web import (
     search,
     session,
     sharing,
+    storage,
     tokens,
     webhooks,
 )
 from tholos.web.rendering import STATIC
 
-_DATASETS = (datasets.router, scans.datasets, sharing.datasets, community.datasets, repos.datasets)
-_ALGORITHMS = (algorithms.router, scans.algorithms, sharing.algorithms, community.algorithms, repos.algorithms)
+_DATASETS = (datasets.router, access.datasets, scans.datasets, sharing.datasets, community.datasets, repos.datasets)
+_ALGORITHMS = (
+    algorithms.router,
+    access.algorithms,
+    scans.algorithms,
+    sharing.algorithms,
+    community.algorithms,
+    repos.algorithms,
+)
 _MODELS = (
     measurements.router,
     imports.models,
+    access.models,
     deployments.models,
     scans.models,
     sharing.models,
@@ -50,6 +60,7 @@ def install(app: FastAPI) -> None:
         tokens.router,
         reference.router,
         home.router,
+        storage.router,
         jobs.router,
         deployments.router,
         webhooks.router,

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable
+import threading
+import time
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
+import uvicorn
 from fastapi import FastAPI
 from fastapi.testclient import TestClient
 from httpx2 import Response
@@ -49,6 +52,21 @@ def app(services: Services, made_apps: list[FastAPI]) -> FastAPI:
 @pytest.fixture
 def anyone(app: FastAPI) -> TestClient:
     return TestClient(app, raise_server_exceptions=False, follow_redirects=False)
+
+
+@pytest.fixture
+def endpoint(app: FastAPI) -> Iterator[str]:
+    """The application on a port: the stock client wants sockets."""
+    options = {"port": 0, "log_level": "warning", "lifespan": "off", "timeout_graceful_shutdown": 5}
+    server = uvicorn.Server(uvicorn.Config(app, **options))
+    thread = threading.Thread(target=server.run)
+    thread.start()
+    deadline = time.monotonic() + 20
+    while not server.started and time.monotonic() < deadline:
+        time.sleep(0.01)
+    yield f"http://127.0.0.1:{server.servers[0].sockets[0].getsockname()[1]}"
+    server.should_exit = True
+    thread.join()
 
 
 @pytest.fixture

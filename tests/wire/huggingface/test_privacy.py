@@ -38,6 +38,13 @@ WRITES = [
     ("POST", "/api/models/{}/like", None),
     ("DELETE", "/api/models/{}/like", None),
     ("POST", "/{}.git/info/lfs/objects/batch", '{"operation": "upload", "objects": [], "ref": {"name": "main"}}'),
+    ("GET", "/api/models/{}/user-access-request/pending", None),
+    ("POST", "/api/models/{}/user-access-request/handle", '{"user": "bob", "status": "accepted"}'),
+    ("GET", "/api/models/{}/lfs-files", None),
+    ("POST", "/api/models/{}/lfs-files/batch", '{"deletions": {"sha": []}}'),
+    ("POST", "/api/models/{}/super-squash/main", '{"message": "x"}'),
+    ("POST", "/api/models/{}/user-access-request/grant", '{"user": "bob"}'),
+    ("POST", "/{}.git/info/lfs/objects/batch", '{"operation": "upload", "objects": []}'),
     ("POST", "/{}.git/info/lfs/objects/batch", '{"operation": "download", "objects": []}'),
 ]
 

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from typing import Any, Final, Literal
 
-from sqlalchemy import text
+from sqlalchemy import select, text
 
 from tholos.accounts.authorization import Action, Actor, may
 from tholos.hub import repository
@@ -66,6 +66,7 @@ class Wanted:
     facets: Sequence[tuple[str, str]] = ()
     min_parameters: int | None = None
     max_parameters: int | None = None
+    gated: bool | None = None
     sort: Sort = "trending"
 
 
@@ -174,6 +175,9 @@ def _matching(read: ReadSession, actor: Actor, wanted: Wanted, terms: Sequence[t
         conditions.append(lambda c: c.parameters >= least)
     if (most := wanted.max_parameters) is not None:
         conditions.append(lambda c: c.parameters <= most)
+    if wanted.gated is not None:
+        behind = Repo.gated.is_not(None) if wanted.gated else Repo.gated.is_(None)
+        conditions.append(lambda c: c.repo_id.in_(select(Repo.id).where(behind)))
     is_sqlite = read.get_bind().dialect.name == "sqlite"
     if not is_sqlite:
         read.execute(text(_POSTGRES_PLANS))

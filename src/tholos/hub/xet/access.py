@@ -8,6 +8,7 @@ from typing import Any, Final
 
 from tholos.accounts.authorization import ANONYMOUS, Action, Actor
 from tholos.accounts.service import actor_of_key
+from tholos.hub.access import require_content
 from tholos.hub.models import Repo
 from tholos.hub.proposals import require_proposer
 from tholos.hub.repos import get_repo_by_id
@@ -75,7 +76,8 @@ def read_link(signer: Signer, text: str) -> Link:
 def authorized(read: ReadSession, grant: Grant, action: Action) -> tuple[Actor, Repo]:
     """Who holds the grant and which repo it is for, if the action is still allowed.
 
-    Raises InvalidToken, TokenExpired, AccountDisabled, RepoNotFound, Forbidden, MissingScope.
+    Raises InvalidToken, TokenExpired, AccountDisabled, RepoNotFound, GatedRepo, Forbidden,
+    MissingScope.
     """
     if action is Action.WRITE and not grant.may_write:
         raise Forbidden(
@@ -86,7 +88,10 @@ def authorized(read: ReadSession, grant: Grant, action: Action) -> tuple[Actor, 
         repo = get_repo_by_id(read, actor, grant.repo_id)
         require_proposer(actor)
         return actor, repo
-    return actor, get_repo_by_id(read, actor, grant.repo_id, action)
+    repo = get_repo_by_id(read, actor, grant.repo_id, action)
+    if action is Action.READ:
+        require_content(read, actor, repo)
+    return actor, repo
 
 
 def _claims(grant: Grant) -> dict[str, Any]:

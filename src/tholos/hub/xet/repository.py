@@ -8,6 +8,7 @@ from typing import Any
 from sqlalchemy import Select, exists, func, select, update
 
 from tholos.accounts.authorization import Actor
+from tholos.hub.access import content_readable_by
 from tholos.hub.models import (
     BlobXorb,
     Repo,
@@ -19,7 +20,7 @@ from tholos.hub.models import (
     XorbKeyUpload,
     XorbUpload,
 )
-from tholos.hub.repository import insert_missing, readable_by
+from tholos.hub.repository import insert_missing
 from tholos.kit.blobs import XorbIndex
 from tholos.kit.clock import utcnow
 from tholos.kit.database import ReadSession, WriteSession, insert
@@ -50,7 +51,7 @@ def nameable_xorbs(read: ReadSession, actor: Actor, xorbs: Iterable[str]) -> dic
     """Those of these xorbs that the actor may build on, with their serialized size as the actor may know it.
 
     That is: sent by the same account (by the same key, where that is limited), or used by a recipe of its own of a repo
-    that the actor may read.
+    whose content the actor may have.
     """
     wanted = sorted(set(xorbs))
     found: dict[str, int] = {}
@@ -61,7 +62,7 @@ def nameable_xorbs(read: ReadSession, actor: Actor, xorbs: Iterable[str]) -> dic
             query = (
                 select(RepoXorb.xorb_hash, func.min(RepoXorb.size))
                 .join(Repo, Repo.id == RepoXorb.repo_id)
-                .where(RepoXorb.xorb_hash.in_(others), readable_by(actor))
+                .where(RepoXorb.xorb_hash.in_(others), content_readable_by(actor))
                 .group_by(RepoXorb.xorb_hash)
             )
             found.update((xorb, size) for xorb, size in read.execute(query))
@@ -131,21 +132,34 @@ def own_xet_hashes(read: ReadSession, repo_id: str, sha256s: Iterable[str]) -> d
     return found
 
 
-def usage(read: ReadSession, repo_ids: Select[Any] | None) -> tuple[int, int]:
-    """Logical and stored bytes of the blobs that these repos (None: all) possess; what they share counts once."""
-    held = select(RepoBlob.sha256).distinct()
+def total_usage(read: ReadSession) -> tuple[int, int]:
+    """Logical and stored bytes of the blobs that all repos possess; what they share counts once."""
     each = select(func.coalesce(func.sum(StoredBlob.size), 0)).join(RepoBlob, RepoBlob.sha256 == StoredBlob.sha256)
-    if repo_ids is not None:
-        held = held.where(RepoBlob.repo_id.in_(repo_ids))
-        each = each.where(RepoBlob.repo_id.in_(repo_ids))
-    of_these = held.subquery()
+    held = select(RepoBlob.sha256).distinct().subquery()
     is_recipe = exists().where(BlobXorb.sha256 == StoredBlob.sha256)
     whole = select(func.coalesce(func.sum(StoredBlob.size), 0)).where(
-        StoredBlob.sha256.in_(select(of_these.c.sha256)), ~is_recipe
+        StoredBlob.sha256.in_(select(held.c.sha256)), ~is_recipe
     )
-    xorbs = select(BlobXorb.xorb_hash).distinct().where(BlobXorb.sha256.in_(select(of_these.c.sha256)))
+    xorbs = select(BlobXorb.xorb_hash).distinct().where(BlobXorb.sha256.in_(select(held.c.sha256)))
     packed = select(func.coalesce(func.sum(StoredXorb.size), 0)).where(StoredXorb.hash.in_(xorbs))
     return int(read.scalar(each) or 0), int(read.scalar(whole) or 0) + int(read.scalar(packed) or 0)
+
+
+def own_usage(read: ReadSession, repo_ids: Select[Any]) -> tuple[int, int]:
+    """Logical and stored bytes of what these repos possess, as if they were alone; what they share counts once.
+
+    How the store really keeps a content depends on who else has sent it, which is nobody's business.
+    """
+    of_these = RepoBlob.repo_id.in_(repo_ids)
+    each = select(func.coalesce(func.sum(StoredBlob.size), 0)).join(RepoBlob, RepoBlob.sha256 == StoredBlob.sha256)
+    held = select(RepoBlob.sha256).distinct().where(of_these)
+    chunked = select(RepoXetFile.sha256).where(RepoXetFile.repo_id.in_(repo_ids))
+    whole = select(func.coalesce(func.sum(StoredBlob.size), 0)).where(
+        StoredBlob.sha256.in_(held), StoredBlob.sha256.not_in(chunked)
+    )
+    xorbs = select(func.max(RepoXorb.size).label("size")).where(RepoXorb.repo_id.in_(repo_ids))
+    packed = select(func.coalesce(func.sum(xorbs.group_by(RepoXorb.xorb_hash).subquery().c.size), 0))
+    return int(read.scalar(each.where(of_these)) or 0), int(read.scalar(whole) or 0) + int(read.scalar(packed) or 0)
 
 
 def repos_of_account(account_id: str) -> Select[Any]:

@@ -15,6 +15,8 @@ from itertools import islice
 from tholos.accounts.authorization import Action, Actor
 from tholos.hub.models import Repo
 from tholos.hub.proposals import upload_limit
+from tholos.hub.quotas import Quota, require_room, require_xorb_room
+from tholos.hub.repository import possessed
 from tholos.hub.uploads import check_space, pump, record_upload
 from tholos.hub.xet import repository
 from tholos.hub.xet.access import Grant, authorized
@@ -58,8 +60,8 @@ async def put_xorb(services: Services, grant: Grant, xorb: str, chunks: AsyncIte
 
     What anyone else has sent makes no difference that the client could see.
 
-    Raises InvalidXetHash, InvalidXorb, XorbTooLarge, DiskLow, DiskFull, XorbVanished, what `authorized` and the
-    stream raise. Nothing is kept then.
+    Raises InvalidXetHash, InvalidXorb, XorbTooLarge, QuotaExceeded, DiskLow, DiskFull, XorbVanished, what `authorized`
+    and the stream raise. Nothing is kept then.
     """
     from_hex(xorb)
     if size is not None and size > MAX_BODY_BYTES:
@@ -67,7 +69,9 @@ async def put_xorb(services: Services, grant: Grant, xorb: str, chunks: AsyncIte
 
     def begin() -> tuple[Actor, XorbWriter]:
         with services.database.read() as read:
-            actor, _ = authorized(read, grant, Action.WRITE)
+            actor, repo = authorized(read, grant, Action.WRITE)
+            default = Quota.default(services.settings)
+            require_xorb_room(read, default, repo.owner_id, actor.account_id, size if size is not None else 0)
         check_space(services, size if size is not None else MAX_BODY_BYTES)
         return actor, services.blobs.xorbs.writer()
 
@@ -88,13 +92,14 @@ def register_shard(services: Services, grant: Grant, body: bytes) -> list[Blob]:
 
     All files or, when one is not as the shard says, none. Not inside a transaction: it reads all of every file.
 
-    Raises InvalidShard, ShardTooLarge, BlobTooLarge, DiskLow, DiskFull, and what `authorized` raises.
+    Raises InvalidShard, ShardTooLarge, BlobTooLarge, QuotaExceeded, DiskLow, DiskFull, and what `authorized` raises.
     """
     with services.database.read() as read:
         actor, repo = authorized(read, grant, Action.WRITE)
     files = list({(file.xet_hash, file.sha256): file for file in parse_shard(body).files}.values())
     sizes = _nameable(services, actor, files)
     check_space(services, len(body))
+    _check_quota(services, repo, files)
     known = _known(services, repo, files)
     unproven = [file for file in files if known.get(file.sha256) != file.xet_hash]
     limit = upload_limit(services, actor, repo)
@@ -141,6 +146,13 @@ def _nameable(services: Services, actor: Actor, files: Sequence[ShardFile]) -> M
             xorb=min(strange),
         )
     return allowed
+
+
+def _check_quota(services: Services, repo: Repo, files: Sequence[ShardFile]) -> None:
+    sizes = {file.sha256: sum(term.length for term in file.terms) for file in files}
+    with services.database.read() as read:
+        new = sizes.keys() - possessed(read, repo.id, sizes).keys()
+        require_room(read, Quota.default(services.settings), repo.owner_id, sum(sizes[sha256] for sha256 in new))
 
 
 def _known(services: Services, repo: Repo, files: Sequence[ShardFile]) -> Mapping[str, str]:

@@ -15,6 +15,7 @@ from tholos.kit.database import ReadSession
 class Usage:
     """``logical_bytes``: the sizes of all contents, counted once per repo that has them. ``stored_bytes``: what they
     take on disk, with what several share counted once; a xorb counts whole even if only some of its chunks are used.
+    Of a repo or an account it is what they would take alone: nobody learns from it what others store.
     """
 
     logical_bytes: int
@@ -23,14 +24,14 @@ class Usage:
 
 def repo_usage(read: ReadSession, repo_id: str) -> Usage:
     """Of one repo, in all its revisions. The caller has authorized the reader."""
-    return Usage(*repository.usage(read, select(Repo.id).where(Repo.id == repo_id)))
+    return Usage(*repository.own_usage(read, select(Repo.id).where(Repo.id == repo_id)))
 
 
 def account_usage(read: ReadSession, account_id: str) -> Usage:
     """Of all repos of an account. For the account itself and administrators: it counts private repos."""
-    return Usage(*repository.usage(read, repository.repos_of_account(account_id)))
+    return Usage(*repository.own_usage(read, repository.repos_of_account(account_id)))
 
 
 def total_usage(read: ReadSession) -> Usage:
     """Of all repos. For administrators."""
-    return Usage(*repository.usage(read, None))
+    return Usage(*repository.total_usage(read))

@@ -23,7 +23,7 @@ from tholos.sdk._async.transport import AsyncTransport
 from tholos.sdk._async.webhooks import AsyncWebhooks
 from tholos.sdk.credentials import find_server
 from tholos.sdk.references import Kind, Reference
-from tholos.sdk.results import Identity, JobRecord, Lineage
+from tholos.sdk.results import Identity, JobRecord, Lineage, Usage
 from tholos.sdk.retries import RetryPolicy
 
 
@@ -90,6 +90,10 @@ class AsyncClient:
     async def whoami(self) -> Identity:
         """The account behind the token."""
         return Identity.of(await self.transport.call("GET", "/api/v1/whoami"))
+
+    async def usage(self) -> Usage:
+        """How much the whole server stores; for administrators."""
+        return Usage.of(await self.transport.call("GET", "/api/v1/usage"))
 
     async def full_name(self, name: str) -> str:
         """``name`` with its namespace: a name without one is in your own."""

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal
 from urllib.parse import quote
 
 from tholos.sdk import errors
+from tholos.sdk._async.access import AsyncRepoAccess
 from tholos.sdk._async.concurrency import in_thread
 from tholos.sdk._async.discussions import AsyncDiscussions
 from tholos.sdk._async.sharing import AsyncCollaborators
@@ -18,7 +19,7 @@ from tholos.sdk.findings import Downloads
 from tholos.sdk.local_files import files_below, selected
 from tholos.sdk.progress import OnTransfer, TransferCount
 from tholos.sdk.references import Kind, Reference, repo_path, segment
-from tholos.sdk.results import Card, Entry, Measurement, Ref, Repo, Revision
+from tholos.sdk.results import Card, Entry, LfsFile, Licence, Measurement, Ref, Repo, RepoUsage, Revision
 
 if TYPE_CHECKING:
     from tholos.sdk._async.client import AsyncClient
@@ -94,13 +95,56 @@ class AsyncRepoHandle:
                 raise
         return await self.info()
 
+    @property
+    def access(self) -> AsyncRepoAccess:
+        """Who may have the repo's files, where it is gated."""
+        return AsyncRepoAccess(self._client, self.kind, self._name)
+
     async def update(
-        self, *, visibility: Literal["private", "public"] | None = None, description: str | None = None
+        self,
+        *,
+        visibility: Literal["private", "public"] | None = None,
+        description: str | None = None,
+        gated: Literal["auto", "manual", False] | None = None,
     ) -> Repo:
-        """Changes what is given and leaves the rest."""
-        changes = {"visibility": visibility, "description": description}
+        """Changes what is given and leaves the rest; ``gated=False`` opens the files to all who see the repo."""
+        changes = {"visibility": visibility, "description": description, "gated": gated}
         body = {key: value for key, value in changes.items() if value is not None}
         return Repo.of(await self._transport.call("PATCH", await self._path(), body=body))
+
+    async def licence(self) -> Licence:
+        """The licences of the revision, and whether they fit those of what it was made from."""
+        query = {"rev": self.revision}
+        return Licence.of(await self._transport.call("GET", f"{await self._path()}/licence", query=query))
+
+    async def usage(self) -> RepoUsage:
+        """How much the repo stores, in all its revisions."""
+        return RepoUsage.of(await self._transport.call("GET", f"{await self._path()}/usage"))
+
+    async def lfs_files(self, *, limit: int | None = None) -> list[LfsFile]:
+        """The large files of all revisions."""
+        items = await self._transport.pages(f"{await self._path()}/lfs-files", limit=limit)
+        return [LfsFile.of(item) for item in items]
+
+    async def delete_lfs_files(self, sha256s: Iterable[str], *, rewrite: bool = True) -> int:
+        """Deletes large files for good, from every revision; returns how many there were.
+
+        With ``rewrite``, branches and tags lead to new revisions in which the files never were.
+        """
+        body = {"sha256": list(sha256s), "rewrite": rewrite}
+        answer = await self._transport.call("POST", f"{await self._path()}/lfs-files/delete", body=body)
+        return int(answer["deleted"])
+
+    async def copy_lfs_files(self, kind: Kind, name: str, sha256s: Iterable[str]) -> list[str]:
+        """Lets another repo have large files of this one without sending them; returns those that are not here."""
+        body = {"kind": kind, "name": await self._client.full_name(name), "sha256": list(sha256s)}
+        answer = await self._transport.call("POST", f"{await self._path()}/lfs-files/copy", body=body)
+        return [str(item) for item in answer["missing"]]
+
+    async def squash(self, branch: str = "main", *, message: str = "Squash the history") -> Revision:
+        """Makes the head of a branch its only revision."""
+        body = {"branch": branch, "message": message}
+        return Revision.of(await self._transport.call("POST", f"{await self._path()}/squash", body=body))
 
     async def delete(self) -> None:
         """Deletes the repo with all its revisions."""

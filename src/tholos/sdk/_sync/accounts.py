@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from tholos.sdk.references import segment
-from tholos.sdk.results import Key, User
+from tholos.sdk.results import AccountUsage, Key, User
 
 if TYPE_CHECKING:
     from tholos.sdk._sync.transport import Transport
@@ -57,6 +57,15 @@ class Users:
     def list(self, *, limit: int | None = None) -> list[User]:
         """All users."""
         return [User.of(item) for item in self._transport.pages("/api/v1/users", limit=limit)]
+
+    def usage(self, name: str) -> AccountUsage:
+        """How much an account stores and may store: your own, or as an administrator anyone's."""
+        return AccountUsage.of(self._transport.call("GET", f"/api/v1/users/{segment(name)}/usage"))
+
+    def set_quota(self, name: str, *, max_bytes: int | None = None, max_repos: int | None = None) -> AccountUsage:
+        """Sets what an account may store: None is as the server's settings say, 0 without limit."""
+        body = {"max_bytes": max_bytes, "max_repos": max_repos}
+        return AccountUsage.of(self._transport.call("PUT", f"/api/v1/users/{segment(name)}/quota", body=body))
 
     def update(self, name: str, *, disabled: bool | None = None, is_admin: bool | None = None) -> User:
         """Disables, enables, promotes or demotes a user."""

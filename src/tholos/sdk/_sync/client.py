@@ -24,7 +24,7 @@ from tholos.sdk._sync.transport import Transport
 from tholos.sdk._sync.webhooks import Webhooks
 from tholos.sdk.credentials import find_server
 from tholos.sdk.references import Kind, Reference
-from tholos.sdk.results import Identity, JobRecord, Lineage
+from tholos.sdk.results import Identity, JobRecord, Lineage, Usage
 from tholos.sdk.retries import RetryPolicy
 
 
@@ -91,6 +91,10 @@ class Client:
     def whoami(self) -> Identity:
         """The account behind the token."""
         return Identity.of(self.transport.call("GET", "/api/v1/whoami"))
+
+    def usage(self) -> Usage:
+        """How much the whole server stores; for administrators."""
+        return Usage.of(self.transport.call("GET", "/api/v1/usage"))
 
     def full_name(self, name: str) -> str:
         """``name`` with its namespace: a name without one is in your own."""

@@ -13,6 +13,7 @@ from tholos.accounts import service as accounts
 from tholos.accounts.authorization import ANONYMOUS, Actor
 from tholos.accounts.dependencies import bearer_token
 from tholos.accounts.errors import InvalidName, InvalidToken
+from tholos.hub.errors import GatedRepo
 from tholos.kit.errors import NotAuthenticated, NotFound, TholosError
 from tholos.kit.services import Services
 
@@ -38,11 +39,11 @@ def git_actor(request: Request, services: Services) -> Actor:
 def refusal(error: TholosError, *, anonymous: bool) -> Response:
     """An error as git prints it: plain text. Whoever is not signed in is asked to, and learns nothing else."""
     status, headers = error.status, {"cache-control": "no-cache"}
-    if isinstance(error, NotAuthenticated) or (anonymous and isinstance(error, NotFound | InvalidName)):
+    if isinstance(error, NotAuthenticated) or (anonymous and isinstance(error, NotFound | InvalidName | GatedRepo)):
         status, headers["www-authenticate"] = NotAuthenticated.status, _CHALLENGE
         if anonymous:
             error = NotAuthenticated(
-                "Sign in to see whether this repo exists.",
+                error.message if isinstance(error, GatedRepo) else "Sign in to see whether this repo exists.",
                 next="Give a Tholos token as the password; the user name is your choice.",
             )
     if error.retry_after_s is not None:

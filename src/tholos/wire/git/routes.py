@@ -86,7 +86,9 @@ def router(kind: hub.RepoKind) -> APIRouter:
     ) -> Response:
         def repo_and_refs() -> tuple[hub.Repo, list[hub.GitRef]]:
             with services.database.read() as read:
-                return hub.git_refs(read, actor, kind, _full_name(namespace, name))
+                repo, refs = hub.git_refs(read, actor, kind, _full_name(namespace, name))
+                hub.require_content(read, actor, repo)
+                return repo, refs
 
         repo, refs = await run_in_threadpool(repo_and_refs)
         body = await _body(request, services)
@@ -109,7 +111,10 @@ def _refs(services: Services, actor: Actor, kind: hub.RepoKind, full_name: str, 
     if service == "git-receive-pack":
         hub.begin_push(services, actor, kind, full_name)
     with services.database.read() as read:
-        return hub.git_refs(read, actor, kind, full_name)[1]
+        repo, refs = hub.git_refs(read, actor, kind, full_name)
+        if service != "git-receive-pack":
+            hub.require_content(read, actor, repo)
+        return refs
 
 
 def _moved(services: Services, actor: Actor, kind: hub.RepoKind, full_name: str) -> str | None:

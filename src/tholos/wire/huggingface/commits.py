@@ -12,6 +12,7 @@ from starlette.responses import Response
 from tholos.accounts.authorization import Actor
 from tholos.community import service as community
 from tholos.hub import service as hub
+from tholos.kit.database import ReadSession
 from tholos.kit.errors import InvalidInput
 from tholos.wire.huggingface.addresses import Address, address, streamed
 from tholos.wire.huggingface.call import Call, answer, field
@@ -42,7 +43,13 @@ def preupload(call: Call) -> Response:
             ignore_rules=field(wanted, "gitIgnore", str, ""),
             lfs_threshold_bytes=call.services.settings.lfs_threshold_bytes,
         )
-    return answer({"files": [_advice(item) for item in advice]})
+        default = hub.Quota.default(call.services.settings)
+        if hub.room_for(read, default, repo.owner_id) == 0:
+            # nothing more fits: said before the client makes itself the work
+            new = zip(candidates, advice, strict=True)
+            hub.require_room(read, default, repo.owner_id, sum(it.size for it, at in new if not at.etag))
+        headers = _quota_warning(call, read, repo)
+    return answer({"files": [_advice(item) for item in advice]}, headers=headers)
 
 
 async def commit(call: Call) -> Response:
@@ -75,7 +82,7 @@ def _land(call: Call, actor: Actor, target: Target, body: CommitBody) -> Respons
         for file in body.lfs_files
     ]
     operations = [*body.operations, *copies]
-    limits = hub.CommitLimits(services.settings.lfs_threshold_bytes, services.settings.max_commit_operations)
+    limits = hub.CommitLimits.of(services.settings)
     more = {}
     if target.opens:
         opened = community.propose(
@@ -110,7 +117,14 @@ def _land(call: Call, actor: Actor, target: Target, body: CommitBody) -> Respons
         )
     address = f"{repo_address(call.base, repo)}/commit/{revision.commit_id}"
     done = {"success": True, "commitOid": revision.commit_id, "commitUrl": address, "hookOutput": ""}
-    return answer(done | more)
+    with services.database.read() as read:
+        headers = _quota_warning(call, read, repo)
+    return answer(done | more, headers=headers)
+
+
+def _quota_warning(call: Call, read: ReadSession, repo: hub.Repo) -> dict[str, str]:
+    sentence = hub.quota_warning(read, hub.Quota.default(call.services.settings), repo.owner_id)
+    return {"x-hf-warning": f"quota; {sentence}"} if sentence else {}
 
 
 def _candidate(file: Any) -> hub.Candidate:

@@ -8,12 +8,13 @@ from typing import Any, Final
 import orjson
 from starlette.responses import Response
 
-from tholos.accounts.errors import InvalidName, InvalidToken, TokenExpired
+from tholos.accounts.errors import InvalidName, InvalidToken, OrganizationNotFound, TokenExpired
 from tholos.hub.errors import (
     AmbiguousRevision,
     BlobNotUploaded,
     CommitRace,
     EntryNotFound,
+    GatedRepo,
     InvalidAttributes,
     ObjectCollision,
     PathConflict,
@@ -39,9 +40,11 @@ class NotOffered(TholosError):
 
 _CODES: Final[Mapping[type[TholosError], tuple[str, int]]] = {
     RepoNotFound: ("RepoNotFound", 404),
+    OrganizationNotFound: ("RepoNotFound", 404),  # clients know no other word for it
     RevisionNotFound: ("RevisionNotFound", 404),
     AmbiguousRevision: ("RevisionNotFound", 404),
     EntryNotFound: ("EntryNotFound", 404),
+    GatedRepo: ("GatedRepo", 403),
     CommitRace: ("PreconditionFailed", 412),
     BlobNotUploaded: ("BlobNotUploaded", 400),
     PointerToNothing: ("PointerToNothing", 400),

@@ -9,6 +9,7 @@ from starlette.responses import Response
 from tholos.hub import service as hub
 from tholos.hub.downloads import file_response
 from tholos.hub.errors import EntryNotFound, InvalidPath
+from tholos.hub.xet.repository import own_xet_hashes
 from tholos.kit.database import ReadSession
 from tholos.kit.errors import PayloadTooLarge, TholosError
 from tholos.wire.huggingface.addresses import Address, address
@@ -58,7 +59,13 @@ def paths_info(call: Call) -> Response:
     with call.services.database.read() as read:
         _, revision = hub.resolve(read, call.actor, call.kind, call.repo_name, call.rev)
         found = hub.entries(read, revision, paths)
-        return answer(_described(call, read, revision, found, expand=expand))
+        shapes = _described(call, read, revision, found, expand=expand)
+        # a client that copies to another repo without sending the bytes insists on these
+        hashes = own_xet_hashes(read, revision.repo_id, [item.sha256 for item in found if item.lfs and item.sha256])
+        for item, shape in zip(found, shapes, strict=True):
+            if item.lfs and item.sha256 in hashes:
+                shape["xetHash"] = hashes[item.sha256]
+        return answer(shapes)
 
 
 def download(call: Call) -> Response:
@@ -66,8 +73,10 @@ def download(call: Call) -> Response:
     with call.services.database.read() as read:
         repo, revision = hub.resolve(read, call.actor, call.kind, call.repo_name, call.rev)
         commit = {"x-repo-commit": revision.commit_id}
+        hub.require_content(read, call.actor, repo)
         try:
             found = hub.file(read, repo, revision.commit_id, call.names["rest"])
+            hub.require_kept(read, repo, found)
         except (EntryNotFound, InvalidPath) as error:
             return refusal(error, call.request_id, headers=commit)
         xet_hash = advertised(call, read, repo.id, found)

@@ -14,7 +14,7 @@ from tholos.accounts import service as accounts
 from tholos.accounts.authorization import ANONYMOUS, Action, Actor
 from tholos.hub import service as hub
 from tholos.hub.downloads import file_response
-from tholos.hub.errors import EntryNotFound, RepoNotFound, UploadIncomplete
+from tholos.hub.errors import EntryNotFound, GatedRepo, RepoNotFound, UploadIncomplete
 from tholos.kit.errors import InvalidInput, NotAuthenticated
 from tholos.kit.signing import InvalidSignature, Signer
 from tholos.wire.huggingface.addresses import Address, address, streamed
@@ -46,6 +46,8 @@ def batch(call: Call) -> Response:
     oids = [item.get("oid") for item in objects if isinstance(item, dict)]
     known = [oid for oid in oids if isinstance(oid, str) and hub.is_sha256(oid)]
     found = _known(call, operation, known, proposes=operation == "upload" and _proposes(wanted))
+    if operation == "upload":
+        _require_room(call, found, objects)
     signer = Signer(call.services.settings)
     shapes = [_object(call, signer, operation, found, item) for item in objects]
     return _answer({"transfer": "basic", "objects": shapes, "hash_algo": "sha256"})
@@ -66,6 +68,7 @@ def download(call: Call) -> Response:
     with call.services.database.read() as read:
         actor = accounts.actor_of_key(read, grant["key"]) if grant.get("key") else ANONYMOUS
         repo = hub.get_repo_by_id(read, actor, str(grant["repo"]))
+        hub.require_content(read, actor, repo)
         size = hub.possessed_sizes(call.services, read, repo, [oid]).get(oid)
     if size is None:
         raise EntryNotFound(f"The repo has no object {oid}.", next="Ask for the batch again.")
@@ -101,16 +104,31 @@ def _known(call: Call, operation: Operation, oids: list[str], *, proposes: bool)
         try:
             if operation == "download":
                 repo = hub.get_repo(read, actor, call.kind, call.repo_name)
+                hub.require_content(read, actor, repo)
             elif proposes:
                 repo = hub.get_proposable(read, actor, call.kind, call.repo_name)
             else:
                 repo = hub.get_repo(read, actor, call.kind, call.repo_name, Action.WRITE)
-        except RepoNotFound as error:
+        except (RepoNotFound, GatedRepo) as error:
             if actor.is_anonymous:  # git asks for a password only after a 401, whether or not there is such a repo
                 raise NotAuthenticated(error.message, next="Sign in with a token as the password.") from error
             raise
         sizes = hub.possessed_sizes(call.services, read, repo, oids)
     return _Known(repo, sizes, proposes, hub.upload_limit(call.services, actor, repo))
+
+
+def _require_room(call: Call, known: _Known, objects: list[Any]) -> None:
+    wanted = {item["oid"]: item["size"] for item in objects if _is_named(item)}
+    size = sum(size for oid, size in wanted.items() if oid not in known.sizes)
+    with call.services.database.read() as read:
+        hub.require_room(read, hub.Quota.default(call.services.settings), known.repo.owner_id, size)
+
+
+def _is_named(item: Any) -> bool:
+    if not isinstance(item, dict):
+        return False
+    oid, size = item.get("oid"), item.get("size")
+    return isinstance(oid, str) and hub.is_sha256(oid) and isinstance(size, int) and size >= 0
 
 
 def _object(call: Call, signer: Signer, operation: Operation, found: _Known, item: Any) -> dict[str, Any]:

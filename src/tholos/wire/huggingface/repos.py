@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from typing import Any, Final
+from typing import Any, Final, Literal
 
 from starlette.responses import Response
 
@@ -45,7 +45,13 @@ def create(call: Call) -> Response:
     services = call.services
     try:
         repo = hub.create_repo(
-            services.database, services.blobs, actor, kind, name, visibility=_visibility(wanted) or "private"
+            services.database,
+            services.blobs,
+            actor,
+            kind,
+            name,
+            visibility=_visibility(wanted) or "private",
+            default_quota=hub.Quota.default(services.settings),
         )
     except RepoExists as error:
         with services.database.read() as read:
@@ -66,16 +72,15 @@ def move(call: Call) -> Response:
     """Gives a repo another name; the old one leads to it."""
     wanted = call.json()
     source, target = field(wanted, "fromRepo", str, ""), field(wanted, "toRepo", str, "")
+    quota = hub.Quota.default(call.services.settings)
     with call.services.database.write() as write:
-        repo = hub.move_repo(write, call.signed_in(), _kind(wanted), source, target)
+        repo = hub.move_repo(write, call.signed_in(), _kind(wanted), source, target, quota)
     return answer({"url": repo_address(call.base, repo)})
 
 
 def settings(call: Call) -> Response:
-    """Changes who may see a repo."""
+    """Changes who may see a repo, and who may have its files."""
     wanted = call.json()
-    if wanted.get("gated"):
-        raise NotOffered("This server has no gated repos.", next="Make the repo private instead.")
     with call.services.database.write() as write:
         repo = hub.update_repo(
             write,
@@ -84,8 +89,10 @@ def settings(call: Call) -> Response:
             call.repo_name,
             visibility=_visibility(wanted),
             description=field(wanted, "description", str),
+            gated=_gate(wanted),
         )
-    return answer({"private": repo.visibility == "private", "visibility": repo.visibility, "gated": False})
+    shape = {"private": repo.visibility == "private", "visibility": repo.visibility, "gated": repo.gated or False}
+    return answer(shape)
 
 
 def show(call: Call) -> Response:
@@ -111,7 +118,7 @@ def show(call: Call) -> Response:
 def list_all(call: Call) -> Response:
     """Repos that the actor may see, a page at a time, in the order asked for."""
     wanted = _wanted(call)
-    if any(call.texts(name) for name in _NEVER_MET) or (call.text("gated") and call.flag("gated")):
+    if any(call.texts(name) for name in _NEVER_MET):
         return answer([])
     expand = call.texts("expand")
     asked = (("cardData", "cardData"), ("config", "config"), ("siblings", "full"))
@@ -163,6 +170,7 @@ def _wanted(call: Call) -> hub.Wanted:
         facets=[(facet, text) for facet, name in named for text in call.texts(name) if text],
         min_parameters=least,
         max_parameters=most,
+        gated=call.flag("gated") if call.text("gated") else None,
         sort=_SORTS[sort],
     )
 
@@ -197,9 +205,9 @@ def safetensors_metadata(call: Call) -> Response:
 
 
 def check(call: Call) -> Response:
-    """Whether the actor may read the repo."""
+    """Whether the actor may read the repo, and what its files hold."""
     with call.services.database.read() as read:
-        hub.get_repo(read, call.actor, call.kind, call.repo_name)
+        hub.require_content(read, call.actor, hub.get_repo(read, call.actor, call.kind, call.repo_name))
     return answer({})
 
 
@@ -236,6 +244,20 @@ def _visibility(wanted: dict[str, Any]) -> Visibility | None:
             return "public"
         case other:
             raise NotOffered(f'This server has no repos that are "{other[:40]}".', next="Use private or public.")
+
+
+def _gate(wanted: dict[str, Any]) -> hub.Gate | Literal[False] | None:
+    match wanted.get("gated"):
+        case None:
+            return None
+        case False:
+            return False
+        case "auto":
+            return "auto"
+        case "manual":
+            return "manual"
+        case _:
+            raise InvalidInput('"gated" is neither "auto", "manual" nor false.', next="Send one of the three.")
 
 
 ADDRESSES: Final[tuple[Address, ...]] = (

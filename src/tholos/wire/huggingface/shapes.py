@@ -10,6 +10,7 @@ from typing import Any, Final
 
 from tholos.accounts.authorization import ANONYMOUS, Actor
 from tholos.hub import service as hub
+from tholos.hub.quotas import repo_bytes
 from tholos.hub.trees import first_files
 from tholos.kit.database import ReadSession
 from tholos.kit.services import Services
@@ -116,9 +117,9 @@ class RepoFacts:
         return first_files(self.read, revision.tree_id, self._most_files)
 
     @property
-    def used_storage(self) -> int | None:
-        """Bytes of all files; None where they are too many to be counted."""
-        return None if len(self.files) >= self._most_files else sum(found.size or 0 for found in self.files)
+    def used_storage(self) -> int:
+        """Bytes of all contents that the repo possesses, in all its revisions."""
+        return repo_bytes(self.read, self.repo.id)
 
     @property
     def _most_files(self) -> int:
@@ -149,7 +150,7 @@ _EVERY: Final[dict[str, Callable[[RepoFacts], Any]]] = {
     "disabled": lambda _facts: False,
     "downloads": lambda facts: facts.document.downloads if facts.document else 0,
     "downloadsAllTime": lambda facts: facts.document.downloads_all if facts.document else 0,
-    "gated": lambda _facts: False,
+    "gated": lambda facts: facts.repo.gated or False,
     "lastModified": lambda facts: date(_changed(facts)),
     "likes": lambda facts: facts.likes,
     "private": lambda facts: facts.repo.visibility == "private",

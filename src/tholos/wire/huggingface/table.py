@@ -5,11 +5,13 @@ from __future__ import annotations
 from typing import Final
 
 from tholos.wire.huggingface import (
+    access,
     accounts,
     cards,
     commits,
     discussions,
     files,
+    large_files,
     lfs,
     likes,
     oauth,
@@ -34,6 +36,8 @@ ADDRESSES: Final[tuple[Address, ...]] = (
     *oauth.ADDRESSES,
     *discussions.ADDRESSES,
     *webhooks.ADDRESSES,
+    *access.ADDRESSES,
+    *large_files.ADDRESSES,
     *xet_tokens.ADDRESSES,
     *unsupported.ADDRESSES,
 )

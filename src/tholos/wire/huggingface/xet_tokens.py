@@ -20,6 +20,7 @@ def read_token(call: Call) -> Response:
     """A token that fetches from the store."""
     with call.services.database.read() as read:
         repo = hub.get_repo(read, call.actor, call.kind, call.repo_name)
+        hub.require_content(read, call.actor, repo)
     return xet.token_answer(call.services, call.actor, repo, call.rev, "read", call.base)
 
 
