@@ -24,7 +24,7 @@ test: $(SPACE)-dev system ## Run the tests, as CI does
 	$(PYTEST) -m "not long" --durations=15 --cov --cov-report=term:skip-covered
 
 test-all: $(SPACE)-dev system ## Run everything: long matrices, soaks and fuzzers too
-	THOLOS_TEST_FUZZ_ROUNDS=100 $(PYTEST) --durations=15
+	THOLOS_TEST_FUZZ_ROUNDS=100 THOLOS_TEST_BUCKETS=1 $(PYTEST) --durations=15
 
 newest-client: $(SPACE)-dev system ## Check today's release of huggingface_hub against this server
 	THOLOS_TEST_NEWEST_CLIENT=1 $(BIN)/python -m pytest tests/wire/conformance -k newest_release -rP -q
@@ -63,5 +63,5 @@ $(SPACE)-run: pyproject.toml constraints.txt | $(BIN)/python
 	@touch $@
 
 $(SPACE)-dev: pyproject.toml constraints.txt | $(BIN)/python
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[server,samples,postgres,dev]'
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[server,samples,postgres,s3,dev]'
 	@touch $@ $(SPACE)-run

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from tholos.app import create_app
-from tholos.kit.blobs import LocalBlobStore
+from tholos.kit.blobs import open_blob_store
 from tholos.kit.database import Database
 from tholos.kit.services import Services
 from tholos.kit.settings import Settings
@@ -70,7 +70,7 @@ def rest_page() -> str:
 def _openapi() -> dict[str, Any]:
     with tempfile.TemporaryDirectory() as folder:
         settings = Settings(home=Path(folder))
-        services = Services(settings, Database(settings.resolved_database_url), LocalBlobStore(settings.blobs_dir))
+        services = Services(settings, Database(settings.resolved_database_url), open_blob_store(settings))
         document: dict[str, Any] = create_app(services).openapi()
         services.database.close()
     return document

@@ -4,15 +4,19 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import shutil
 import subprocess
 import sys
 import tempfile
+import threading
 import time
+import urllib.request
 import uuid
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import psycopg
 import pytest
@@ -21,7 +25,7 @@ from sqlalchemy.engine import make_url
 import tholos
 from tholos.accounts import service as accounts
 from tholos.accounts.authorization import Actor
-from tholos.kit.blobs import LocalBlobStore
+from tholos.kit.blobs import open_blob_store
 from tholos.kit.database import Database
 from tholos.kit.services import Services
 from tholos.kit.settings import Settings
@@ -71,6 +75,36 @@ def postgres() -> Iterator[str]:
         shutil.rmtree(folder)
 
 
+@pytest.fixture(scope="session")
+def bucket_service() -> Iterator[str]:
+    """The address of an S3-compatible service with an empty bucket named ``tholos``."""
+    command = [sys.executable, "-m", "moto.server", "-H", "127.0.0.1", "-p", "0"]
+    with subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True) as process:
+        assert process.stderr is not None
+        address = next(found[0] for line in process.stderr if (found := re.search(r"http://127\.0\.0\.1:\d+", line)))
+        threading.Thread(target=process.stderr.read, daemon=True).start()  # it logs every request
+        urllib.request.urlopen(urllib.request.Request(f"{address}/tholos", method="PUT")).close()
+        yield address
+        process.kill()
+
+
+@pytest.fixture
+def bucket(bucket_service: str) -> dict[str, str]:
+    """Settings of a store in a part of the bucket that no other test uses."""
+    return {
+        "blob_store": f"s3://tholos/{uuid.uuid4().hex}",
+        "s3_endpoint": bucket_service,
+        "s3_access_key_id": "test",
+        "s3_secret_access_key": "test",
+    }
+
+
+@pytest.fixture
+def store_kind(database_kind: str) -> str:
+    """Where files lie: a ``folder``, or with THOLOS_TEST_BUCKETS=1 beside PostgreSQL a ``bucket``."""
+    return "bucket" if database_kind == "postgresql" and os.environ.get("THOLOS_TEST_BUCKETS") == "1" else "folder"
+
+
 @pytest.fixture(params=["sqlite", "postgresql"])
 def database_kind(request: pytest.FixtureRequest) -> str:
     """Which database a test runs on. Override with ``@pytest.mark.parametrize("database_kind", ["sqlite"])``."""
@@ -78,18 +112,21 @@ def database_kind(request: pytest.FixtureRequest) -> str:
 
 
 @pytest.fixture
-def settings(tmp_path: Path, database_kind: str, request: pytest.FixtureRequest) -> Iterator[Settings]:
-    """Settings of a fresh home with an empty, migrated database."""
+def settings(tmp_path: Path, database_kind: str, store_kind: str, request: pytest.FixtureRequest) -> Iterator[Settings]:
+    """Settings of a fresh home with an empty, migrated database and an empty store."""
     home = tmp_path / "home"
     home.mkdir()
+    store: dict[str, Any] = {}
+    if store_kind == "bucket":
+        store = request.getfixturevalue("bucket")
     if database_kind == "sqlite":
         shutil.copy(request.getfixturevalue("sqlite_template"), home / "tholos.db")
-        yield Settings(home=home, port=0, deploy_unscanned="allow")  # no job runner stands behind these
+        yield Settings(home=home, port=0, deploy_unscanned="allow", **store)  # no job runner stands behind these
         return
     url = request.getfixturevalue("postgres")
     name = f"t{uuid.uuid4().hex}"
     _admin(url, f"CREATE DATABASE {name} TEMPLATE template")
-    yield Settings(home=home, port=0, database_url=_in(url, name), deploy_unscanned="allow")
+    yield Settings(home=home, port=0, database_url=_in(url, name), deploy_unscanned="allow", **store)
     _admin(url, f"DROP DATABASE {name} WITH (FORCE)")
 
 
@@ -102,7 +139,7 @@ def database(settings: Settings) -> Iterator[Database]:
 
 @pytest.fixture
 def services(settings: Settings, database: Database) -> Services:
-    return Services(settings, database, LocalBlobStore(settings.blobs_dir))
+    return Services(settings, database, open_blob_store(settings))
 
 
 @pytest.fixture
@@ -220,6 +257,29 @@ def platform(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Platform]:
 def own_platform(tmp_path: Path) -> Iterator[Platform]:
     """A running platform that one test may kill, stop and start again."""
     yield from _running(tmp_path / "home", {})
+
+
+@pytest.fixture
+def empty_database(postgres: str) -> Iterator[str]:
+    """The URL of a PostgreSQL database with nothing in it."""
+    name = f"t{uuid.uuid4().hex}"
+    _admin(postgres, f"CREATE DATABASE {name}")
+    yield _in(postgres, name)
+    _admin(postgres, f"DROP DATABASE {name} WITH (FORCE)")
+
+
+@pytest.fixture
+def running(tmp_path: Path) -> Iterator[Callable[[dict[str, str]], Platform]]:
+    """Starts a platform with these settings, as environment; it may be killed and is stopped afterwards."""
+    started: list[Iterator[Platform]] = []
+
+    def run(environment: dict[str, str]) -> Platform:
+        started.append(_running(tmp_path / f"home{len(started)}", environment))
+        return next(started[-1])
+
+    yield run
+    for platform in started:
+        next(platform, None)
 
 
 @pytest.fixture

@@ -13,7 +13,7 @@ from typing import Any
 
 import uvicorn
 
-from tholos.kit.blobs import LocalBlobStore
+from tholos.kit.blobs import open_blob_store
 from tholos.kit.database import Database
 from tholos.kit.logs import configure_logs
 from tholos.kit.ports import shared_socket
@@ -63,7 +63,7 @@ def main() -> None:
 
     settings = Settings()
     configure_logs(settings.log_level)
-    services = Services(settings, Database(settings.resolved_database_url), LocalBlobStore(settings.blobs_dir))
+    services = Services(settings, Database(settings.resolved_database_url), open_blob_store(settings))
     config = uvicorn.Config(create_app(services), **uvicorn_options(settings))
     config.load()
     gc.freeze()

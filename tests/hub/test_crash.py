@@ -19,13 +19,13 @@ import os, sys
 from pathlib import Path
 from tholos.accounts.authorization import Actor
 from tholos.hub import service as hub
-from tholos.kit.blobs import LocalBlobStore
+from tholos.kit.blobs import open_blob_store
 from tholos.kit.database import Database
 from tholos.kit.settings import Settings
 
 home, url, account = sys.argv[1:]
 settings = Settings(home=home, database_url=url)
-database, blobs = Database(settings.resolved_database_url), LocalBlobStore(settings.blobs_dir)
+database, blobs = Database(settings.resolved_database_url), open_blob_store(settings)
 actor = Actor.system(account, "ada")
 with database.read() as read:
     repo = hub.get_repo(read, actor, hub.RepoKind.MODEL, "ada/penguins")

@@ -24,7 +24,7 @@ from tholos.hub.errors import RepoNotFound
 from tholos.hub.models import Repo
 from tholos.hub.names import RepoKind
 from tholos.hub.xet import statistics
-from tholos.kit.blobs import LocalBlobStore
+from tholos.kit.blobs import open_blob_store
 from tholos.kit.blobs.chunks import decode_run
 from tholos.kit.database import Database
 from tholos.kit.services import Services
@@ -177,7 +177,7 @@ def test_who_may_not(cas: TestClient, grant: Grant, stored: File, services: Serv
 def at_platform(platform: Any, tmp_path: Path) -> Callable[..., Any]:
     """Runs hf-xet against the running platform: `run("upload", "write", paths=[…])`."""
     settings = Settings(home=platform.home)
-    services = Services(settings, Database(settings.resolved_database_url), LocalBlobStore(settings.blobs_dir))
+    services = Services(settings, Database(settings.resolved_database_url), open_blob_store(settings))
     with services.database.read() as read:
         admin = accounts.authenticate(read, platform.token)
     repo = hub.ensure_repo(services.database, services.blobs, admin, RepoKind.MODEL, "admin/by-xet")

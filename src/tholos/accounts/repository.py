@@ -62,6 +62,12 @@ def count_active_administrators(read: ReadSession) -> int:
     return read.scalar(query) or 0
 
 
+def first_administrator(read: ReadSession) -> Account | None:
+    """The administrator who has been one for the longest, in whose name the server does its own upkeep."""
+    query = select(Account).where(Account.is_admin, Account.disabled_at.is_(None)).order_by(Account.created_at)
+    return read.scalar(query.limit(1))
+
+
 def key_with_account(read: ReadSession, secret_hash: str) -> KeyAndAccount | None:
     return _one(read.execute(_BY_HASH, {"wanted": secret_hash}).all())
 

@@ -19,15 +19,18 @@ from tholos.data.kinds import KINDS as DATA_KINDS
 from tholos.data.service import HANDLERS as DATA_HANDLERS
 from tholos.evaluation.kinds import KINDS as EVALUATION_KINDS
 from tholos.hub import service as hub
+from tholos.hub.kinds import KINDS as HUB_KINDS
+from tholos.hub.storage.schedule import enqueue_when_due
 from tholos.imports.kinds import KINDS as IMPORT_KINDS
 from tholos.imports.service import HANDLERS as IMPORT_HANDLERS
 from tholos.jobs.kinds import Kinds
 from tholos.jobs.runner import JobRunner
-from tholos.kit.blobs import LocalBlobStore
+from tholos.kit.blobs import open_blob_store
 from tholos.kit.database import Database
 from tholos.kit.errors import Unavailable
 from tholos.kit.home import announced_url, write_private
 from tholos.kit.ids import new_id
+from tholos.kit.logs import get_logger
 from tholos.kit.outbox import combined, dispatch
 from tholos.kit.settings import Settings
 from tholos.migrations import migrate
@@ -38,8 +41,17 @@ from tholos.serving.admission import HANDLERS as SERVING_HANDLERS
 from tholos.serving.supervisor import Supervisor
 from tholos.training.kinds import KINDS as TRAINING_KINDS
 
-KINDS = (*DATA_KINDS, *IMPORT_KINDS, *TRAINING_KINDS, *OPTIMIZATION_KINDS, *EVALUATION_KINDS, *SCANNING_KINDS)
+KINDS = (
+    *HUB_KINDS,
+    *DATA_KINDS,
+    *IMPORT_KINDS,
+    *TRAINING_KINDS,
+    *OPTIMIZATION_KINDS,
+    *EVALUATION_KINDS,
+    *SCANNING_KINDS,
+)
 _HOUSEKEEPING_S = 600.0
+log = get_logger("agent.parts")
 _CHANGE_TIMEOUT_S = 1.0
 
 
@@ -55,7 +67,7 @@ class Parts:
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
         self._database = Database(settings.resolved_database_url)
-        self._blobs = LocalBlobStore(settings.blobs_dir, cache_bytes=settings.blob_cache_bytes)
+        self._blobs = open_blob_store(settings)
 
     def prepare(self) -> str | None:
         """Brings the database to today's schema; at the first start makes the administrator and returns its token.
@@ -111,11 +123,22 @@ class Parts:
 
     async def _keep_house(self, stop: asyncio.Event) -> None:
         while not stop.is_set():
-            await asyncio.to_thread(self._blobs.sweep)
-            await asyncio.to_thread(hub.refresh_popularity, self._database)
+            try:
+                await asyncio.to_thread(self._blobs.sweep)
+                await asyncio.to_thread(self._collect_when_due)
+                await asyncio.to_thread(hub.refresh_popularity, self._database)
+            except Unavailable as error:  # the bucket is away: that is no reason to stop serving
+                log.warning("housekeeping was put off", reason=error.message)
             await asyncio.to_thread(self._database.checkpoint)
             with suppress(TimeoutError):
                 await asyncio.wait_for(stop.wait(), _HOUSEKEEPING_S)
+
+    def _collect_when_due(self) -> None:
+        """Starts a garbage collection as a job of the first administrator's, when the setting wants one."""
+        every = self._settings.gc_every_s
+        if every:
+            with self._database.write() as write:
+                enqueue_when_due(write, every)
 
 
 def _base_url(settings: Settings) -> str:

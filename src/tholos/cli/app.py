@@ -46,6 +46,7 @@ COMMANDS: Final = {
     "orgs": ("tholos.cli.orgs:app", "Organizations: list, create, and say who belongs to them."),
     "users": ("tholos.cli.users:app", "List and create users (administrators)."),
     "reindex": ("tholos.cli.search:reindex", "Have the search index built anew (administrators)."),
+    "hub": ("tholos.cli.hub:app", "Collect garbage and check the store (administrators)."),
     "config": ("tholos.cli.config:config", "Print every setting: value, default, meaning."),
 }
 """Name: (where it is, its line in the list of commands). The list is printed without importing any command."""

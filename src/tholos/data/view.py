@@ -165,7 +165,7 @@ def build(
 def save(write: WriteSession, repo: hub.Repo, view: DatasetView) -> DatasetView:
     """Records a view; a ready one that is there already stays. Returns what is recorded."""
     if view.parquet_sha256 is not None:
-        hub.record_upload(write, repo, Blob(view.parquet_sha256, view.parquet_size or 0))
+        hub.record_upload(write, repo, Blob(view.parquet_sha256, view.parquet_size or 0, view.created_at))
     return repository.put_view(write, view)
 
 

@@ -8,7 +8,7 @@ from typing import Any
 from sqlalchemy import ForeignKey, Index, String, Text
 from sqlalchemy.orm import Mapped, mapped_column
 
-from tholos.kit.database import Base, Json, UtcDateTime
+from tholos.kit.database import NAMES_CONTENT, Base, Json, UtcDateTime
 
 ID = String(40)
 OID = String(40)
@@ -47,11 +47,11 @@ class Evaluation(Base):
     hardware: Mapped[str] = mapped_column(String(200))
     versions: Mapped[dict[str, str]] = mapped_column(Json)
     seconds: Mapped[float]
-    plots: Mapped[dict[str, dict[str, str]]] = mapped_column(Json)
+    plots: Mapped[dict[str, dict[str, str]]] = mapped_column(Json, info=NAMES_CONTENT)
     """By name, in the order in which they are shown: title, and the blobs of spec and svg."""
-    report_sha256: Mapped[str] = mapped_column(SHA256)
+    report_sha256: Mapped[str] = mapped_column(SHA256, info=NAMES_CONTENT)
     """JSON: the figures of each label, the confusion matrix, calibration or residuals."""
-    predictions_sha256: Mapped[str] = mapped_column(SHA256)
+    predictions_sha256: Mapped[str] = mapped_column(SHA256, info=NAMES_CONTENT)
     """Parquet: the answer to every row."""
     job_id: Mapped[str] = mapped_column(ID)
     created_at: Mapped[datetime] = mapped_column(UtcDateTime)

@@ -22,6 +22,7 @@ from tholos.evaluation.service import Request
 from tholos.evaluation.subject import Subject, subject_of
 from tholos.hub import service as hub
 from tholos.jobs.context import JobContext, Publish
+from tholos.kit.blobs import Blob
 from tholos.kit.clock import utcnow
 from tholos.kit.database import WriteSession
 from tholos.kit.hardware import hardware
@@ -80,11 +81,12 @@ def evaluate(ctx: JobContext) -> Publish:
     notes = [*_origin_notes(subject, request), *answered.notes]
     for note in notes:
         print(f"note: {note}")  # noqa: T201 - goes to the job's log
-    evaluation = _evaluation(ctx, request, subject, answered, latency)
+    kept: list[Blob] = []
+    evaluation = _evaluation(ctx, request, subject, answered, latency, kept)
     evaluation.notes = notes
     evaluation.seconds = round(time.monotonic() - begun, 3)
     ctx.progress(1.0, "done")
-    return lambda write: _publish(write, ctx, evaluation)
+    return lambda write: _publish(write, ctx, evaluation, kept)
 
 
 def _read(ctx: JobContext, repo: hub.Repo, revision: hub.Revision, split: str | None, signature: Signature) -> pa.Table:
@@ -148,8 +150,14 @@ def _infer(ctx: JobContext, model: LoadedModel, table: pa.Table) -> Outputs:
 
 
 def _evaluation(
-    ctx: JobContext, request: Request, subject: Subject, answered: Answered, latency: dict[str, Any]
+    ctx: JobContext,
+    request: Request,
+    subject: Subject,
+    answered: Answered,
+    latency: dict[str, Any],
+    kept: list[Blob],
 ) -> Evaluation:
+    """``kept`` gets what it puts into the store."""
     signature, served = subject.model.signature, subject.served
     ctx.progress(0.75, "computing figures and intervals")
     metrics = report.figures(answered.outcomes)
@@ -157,6 +165,7 @@ def _evaluation(
     path = ctx.folder / "predictions.parquet"
     write_predictions(path, answered.rows, answered.outcomes)
     predictions = ctx.blobs.put_file(path)
+    kept += [details, predictions]
     return Evaluation(
         id=new_id("eval"),
         model_repo_id=request.model_repo_id,
@@ -172,7 +181,7 @@ def _evaluation(
         artifact={"format": subject.model.serve, "file": served.path, "size": served.size},
         hardware=hardware(),
         versions=_versions(subject.model.serve),
-        plots=_draw(ctx, answered.outcomes, signature.output.name),
+        plots=_draw(ctx, answered.outcomes, signature.output.name, kept),
         report_sha256=details.sha256,
         predictions_sha256=predictions.sha256,
         job_id=ctx.job_id,
@@ -180,21 +189,22 @@ def _evaluation(
     )
 
 
-def _draw(ctx: JobContext, outcomes: Outcomes, target: str) -> dict[str, dict[str, str]]:
-    kept: dict[str, dict[str, str]] = {}
+def _draw(ctx: JobContext, outcomes: Outcomes, target: str, kept: list[Blob]) -> dict[str, dict[str, str]]:
+    drawn: dict[str, dict[str, str]] = {}
     specs = plots(outcomes, target)
     for place, (name, spec) in enumerate(specs.items()):
         ctx.progress(0.8 + 0.2 * place / len(specs), f"drawing {name.replace('_', ' ')}")
-        kept[name] = {
-            "title": spec["title"]["text"],
-            "spec": ctx.blobs.put_bytes(json.dumps(spec, allow_nan=False).encode()).sha256,
-            "svg": ctx.blobs.put_bytes(charts.render(spec).encode()).sha256,
-        }
-    return kept
+        source = ctx.blobs.put_bytes(json.dumps(spec, allow_nan=False).encode())
+        picture = ctx.blobs.put_bytes(charts.render(spec).encode())
+        kept += [source, picture]
+        drawn[name] = {"title": spec["title"]["text"], "spec": source.sha256, "svg": picture.sha256}
+    return drawn
 
 
-def _publish(write: WriteSession, ctx: JobContext, evaluation: Evaluation) -> dict[str, Any]:
-    hub.get_repo_by_id(write, ctx.actor, evaluation.model_repo_id)  # it may have gone in the meantime
+def _publish(write: WriteSession, ctx: JobContext, evaluation: Evaluation, kept: list[Blob]) -> dict[str, Any]:
+    repo = hub.get_repo_by_id(write, ctx.actor, evaluation.model_repo_id)  # it may have gone in the meantime
+    for blob in sorted(kept, key=lambda blob: blob.sha256):
+        hub.record_upload(write, repo, blob)
     write.add(evaluation)
     figures = {name: metric for name, metric in evaluation.metrics.items() if metric["value"] is not None}
     if evaluation.latency is not None:

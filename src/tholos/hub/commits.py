@@ -18,6 +18,7 @@ from tholos.hub import repository
 from tholos.hub.attributes import MAX_ATTRIBUTES_BYTES, Attributes
 from tholos.hub.cards import CARD_FILE, EMPTY_CARD, MAX_CARD_BYTES, Card, read_card
 from tholos.hub.errors import (
+    BlobNotUploaded,
     CommitRace,
     EntryNotFound,
     InvalidCommit,
@@ -25,6 +26,7 @@ from tholos.hub.errors import (
     RepoNotFound,
     RevisionNotFound,
 )
+from tholos.hub.freshness import refuse_collected, refuse_stale
 from tholos.hub.gitobjects import EMPTY_TREE_ID, Signature, commit_id, encode_commit
 from tholos.hub.models import GitBlob, GitTree, Repo, RepoBlob, Revision, StoredBlob
 from tholos.hub.names import HEADS, MAIN, PULLS
@@ -61,6 +63,8 @@ class PreparedCommit:
     message: str
     created_at: datetime
     job_id: str | None
+    staged_at: datetime
+    """Nothing of it was staged, or found in place, before."""
     card: Card | None
     """The card as it will be, when the commit changes that of main."""
     merged: str | None = None
@@ -112,6 +116,7 @@ def prepare_commit(
     PointerToNothing, InvalidAttributes, EntryNotFound, PathConflict, ObjectCollision, QuotaExceeded, DiskFull.
     """
     limits = limits or CommitLimits()
+    staged_at = utcnow()
     text = _checked_message(message)
     changes = plan(operations, limits)
     ref = proposal.ref if proposal else HEADS + branch
@@ -153,6 +158,7 @@ def prepare_commit(
         message=text,
         created_at=now,
         job_id=job_id,
+        staged_at=staged_at,
         card=card,
         action=action,
     )
@@ -165,8 +171,9 @@ def land(write: WriteSession, prepared: PreparedCommit) -> Revision:
     lost the answer asks again) returns that revision.
 
     Raises CommitRace when the branch has moved on otherwise, RepoNotFound or RevisionNotFound when repo or branch have
-    gone, Forbidden when the actor lost the right meanwhile.
+    gone, Forbidden when the actor lost the right meanwhile, StagedTooLongAgo.
     """
+    refuse_stale(write, prepared.staged_at)
     repo = repository.held_repo(write, prepared.repo_id)
     if repo is None:
         raise hidden(RepoNotFound, "repo of this commit")
@@ -292,21 +299,35 @@ def index_card(write: WriteSession, repo: Repo, card: Card) -> None:
 def stage_objects(write: WriteSession, repo_id: str, files: Sequence[StagedFile], trees: Mapping[str, bytes]) -> None:
     """Records content and git objects that are in place, and possession of what came with the commit.
 
-    Raises ObjectCollision when a git id already stands for other content: SHA-1 can be made to collide.
+    All of it is fresh then: collection leaves it alone until the commit has landed.
+
+    Raises BlobNotUploaded when the repo has lost possession meanwhile, ContentCollected, ObjectCollision when
+    a git id already stands for other content: SHA-1 can be made to collide.
     """
     now = utcnow()
-    uploaded = {file.blob.sha256: file.blob.size for file in files if file.uploaded}
-    repository.insert_missing(
-        write, StoredBlob, [{"sha256": sha256, "size": size, "created_at": now} for sha256, size in uploaded.items()]
+    uploaded = {file.blob.sha256: file.blob for file in files if file.uploaded}
+    repository.insert_fresh(
+        write,
+        StoredBlob,
+        [{"sha256": sha256, "size": blob.size, "created_at": now} for sha256, blob in uploaded.items()],
     )
-    repository.insert_missing(
+    refuse_collected(write, "blob", {sha256: blob.stored_at for sha256, blob in uploaded.items()})
+    repository.insert_fresh(
         write, RepoBlob, [{"repo_id": repo_id, "sha256": sha256, "created_at": now} for sha256 in uploaded]
     )
+    named = {file.blob.sha256: file.path for file in files if not file.uploaded}
+    for sha256 in named.keys() - repository.freshen_possession(write, repo_id, named):
+        raise BlobNotUploaded(
+            f'The content of "{named[sha256]}" is not there any more: it was uploaded long ago and never committed.',
+            next="Upload it again, then repeat the commit.",
+            path=named[sha256],
+            sha256=sha256,
+        )
     rows: dict[str, dict[str, Any]] = {
         file.oid: {"oid": file.oid, "sha256": file.blob.sha256, "size": file.blob.size, "lfs": file.lfs}
         for file in files
     }
-    repository.insert_missing(write, GitBlob, list(rows.values()))
+    repository.insert_fresh(write, GitBlob, list(rows.values()))
     stored = git_blobs(write, rows)
     for file in files:
         if stored[file.oid].sha256 != file.blob.sha256:
@@ -315,7 +336,7 @@ def stage_objects(write: WriteSession, repo_id: str, files: Sequence[StagedFile]
                 next="Change the file by at least one byte: two contents with one SHA-1 are made on purpose.",
                 path=file.path,
             )
-    repository.insert_missing(write, GitTree, [{"oid": oid, "data": data} for oid, data in trees.items()])
+    repository.insert_fresh(write, GitTree, [{"oid": oid, "data": data} for oid, data in trees.items()])
     for oid, data in repository.tree_payloads(write, trees).items():
         if trees[oid] != data:
             raise ObjectCollision(

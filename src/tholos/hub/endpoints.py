@@ -42,6 +42,7 @@ from tholos.hub.schemas import (
     TreePage,
     UpdateRepo,
 )
+from tholos.hub.storage import endpoints as storage
 from tholos.kit.errors import Forbidden, TholosError, responses
 from tholos.kit.http import ServicesDep
 from tholos.kit.paging import MAX_LIMIT
@@ -53,6 +54,7 @@ router.include_router(searching.router)
 router.include_router(access_endpoints.router)
 router.include_router(usage_endpoints.router)
 router.include_router(history_endpoints.router)
+router.include_router(storage.router)
 
 _REPO_ERRORS: list[type[TholosError]] = [InvalidName, errors.RepoNotFound]
 _REV_ERRORS = [*_REPO_ERRORS, errors.RevisionNotFound, errors.AmbiguousRevision]

@@ -82,6 +82,8 @@ class Incoming:
         self._sound: dict[str, ForeignCommit] = {}
         self._faults: dict[str, TholosError] = {}
         self._roots: set[str] = set()
+        self.relied_on: set[str] = set()
+        """Files that new folders name and that did not come with the push."""
 
     def arrival(self, oid: str) -> Arrival:
         """Follows an id that a ref is to have, and checks all that the repo does not have yet.
@@ -323,6 +325,7 @@ class Incoming:
 
     def _check_absent(self, absent: dict[str, str]) -> None:
         known = git_blobs(self._read, absent)
+        self.relied_on.update(absent)
         possessed = repository.possessed(self._read, self._repo.id, [blob.sha256 for blob in known.values()])
         for oid, path in absent.items():
             if oid not in known or known[oid].sha256 not in possessed:

@@ -74,6 +74,7 @@ def prepare_merge(
 
     Not inside a transaction. Raises RepoNotFound, Forbidden, RevisionNotFound, NothingToMerge, MergeConflict.
     """
+    staged_at = utcnow()
     with database.read() as read:
         current = read.get(Repo, repo.id)
         if current is None:
@@ -112,6 +113,7 @@ def prepare_merge(
         message=message,
         created_at=now,
         job_id=None,
+        staged_at=staged_at,
         card=card,
         merged=source,
     )

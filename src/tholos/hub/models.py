@@ -17,6 +17,7 @@ from tholos.accounts.authorization import Role, Visibility
 from tholos.hub.access_models import Gate
 from tholos.hub.errors import RepoNotFound
 from tholos.hub.names import RepoKind
+from tholos.kit.clock import utcnow
 from tholos.kit.database import Base, Json, UtcDateTime
 from tholos.kit.errors import NotFound
 
@@ -148,6 +149,8 @@ class StoredBlob(Base):
     xet_hash: Mapped[str | None] = mapped_column(SHA256)
     """The Xet file hash of the recipe that the store keeps for it; None for a whole file."""
     created_at: Mapped[datetime] = mapped_column(UtcDateTime)
+    fresh_at: Mapped[datetime] = mapped_column(UtcDateTime, default=utcnow)
+    """When someone last sent it: what is fresh is not collected, whether or not anything names it."""
 
 
 class StoredXorb(Base):
@@ -234,6 +237,8 @@ class RepoBlob(Base):
     repo_id: Mapped[str] = mapped_column(ForeignKey("repos.id", ondelete="CASCADE"), primary_key=True)
     sha256: Mapped[str] = mapped_column(ForeignKey("blobs.sha256"), primary_key=True)
     created_at: Mapped[datetime] = mapped_column(UtcDateTime)
+    fresh_at: Mapped[datetime] = mapped_column(UtcDateTime, default=utcnow)
+    """When someone last gave it to the repo, or was told that the repo has it; as above."""
 
 
 class GitTree(Base):
@@ -243,6 +248,8 @@ class GitTree(Base):
 
     oid: Mapped[str] = mapped_column(OID, primary_key=True)
     data: Mapped[bytes] = mapped_column(LargeBinary)
+    fresh_at: Mapped[datetime] = mapped_column(UtcDateTime, default=utcnow)
+    """When someone last staged a commit with it; as above."""
 
 
 class GitBlob(Base):
@@ -255,6 +262,8 @@ class GitBlob(Base):
     size: Mapped[int] = mapped_column(BigInteger)
     """Size of the content, not of the pointer."""
     lfs: Mapped[bool]
+    fresh_at: Mapped[datetime] = mapped_column(UtcDateTime, default=utcnow)
+    """When someone last staged a commit with it; as above."""
 
 
 class GitTag(Base):
@@ -264,6 +273,8 @@ class GitTag(Base):
 
     oid: Mapped[str] = mapped_column(OID, primary_key=True)
     data: Mapped[bytes] = mapped_column(LargeBinary)
+    fresh_at: Mapped[datetime] = mapped_column(UtcDateTime, default=utcnow)
+    """When someone last pushed it: what is fresh is not collected, whether or not anything names it."""
 
 
 class Revision(Base):
@@ -334,3 +345,35 @@ class Fact(Base):
     job_id: Mapped[str | None] = mapped_column(ID)
     details: Mapped[dict[str, Any]] = mapped_column(Json)
     created_at: Mapped[datetime] = mapped_column(UtcDateTime)
+
+
+class CollectionState(Base):
+    """How far garbage collection has come: one row, made by the migration."""
+
+    __tablename__ = "collection_state"
+
+    id: Mapped[int] = mapped_column(primary_key=True, autoincrement=False)
+    generation: Mapped[int]
+    """Of the Xet store: part of its address, so that clients forget what they have learnt of it before."""
+    generation_at: Mapped[datetime] = mapped_column(UtcDateTime)
+    horizon: Mapped[datetime] = mapped_column(UtcDateTime)
+    """What was staged before may have been collected: a commit that began to stage earlier does not land."""
+    holder: Mapped[str | None] = mapped_column(String(40))
+    """Who collects now, until ``held_until``; another may begin when that has passed."""
+    held_until: Mapped[datetime] = mapped_column(UtcDateTime)
+    finished_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
+
+
+class CollectedObject(Base):
+    """What collection has taken out of the record and removes, or has just removed, from the store.
+
+    An upload of the same content that began before ``removed_at`` may have found it there: it is refused.
+    """
+
+    __tablename__ = "collected_objects"
+
+    kind: Mapped[str] = mapped_column(String(8), primary_key=True)
+    """``blob`` (a whole file, a recipe or both) or ``xorb``."""
+    name: Mapped[str] = mapped_column(SHA256, primary_key=True)
+    removed_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
+    """None: the store may still have it."""

@@ -27,6 +27,7 @@ from tholos.hub.errors import (
     RepoNotFound,
 )
 from tholos.hub.foreign import ForeignCommit
+from tholos.hub.freshness import refuse_stale
 from tholos.hub.gitobjects import MAX_POINTER_BYTES, parse_pointer
 from tholos.hub.incoming import Arrival, Incoming
 from tholos.hub.models import GitTag, Ref, Repo, Revision
@@ -102,9 +103,11 @@ def accept_push(
 
     ``atomic`` lets all commands fail with one. Not inside a transaction.
 
-    Raises QuotaExceeded, DiskFull, ObjectCollision, RepoNotFound, Forbidden, and InvalidToken, TokenExpired or
-    AccountDisabled when the actor's key ends meanwhile; what is wrong with a command is in its verdict.
+    Raises QuotaExceeded, DiskFull, ObjectCollision, ObjectMissing, StagedTooLongAgo, RepoNotFound, Forbidden, and
+    InvalidToken, TokenExpired or AccountDisabled when the actor's key ends meanwhile; what is wrong with a command is
+    in its verdict.
     """
+    began = utcnow()
     verdicts = [Verdict(command) for command in commands]
     for verdict in verdicts:
         verdict.error = _refusal(verdict.command, verdicts)
@@ -124,6 +127,7 @@ def accept_push(
     cards = _cards(services, repo, verdicts)
     try:
         with services.database.write() as write:
+            refuse_stale(write, began)
             _move(write, actor, repo, verdicts, incoming, cards, atomic=atomic)
     except _AllOrNothing:
         pass
@@ -212,6 +216,15 @@ def _store(services: Services, repo: Repo, pack: Pack, incoming: Incoming, arriv
             flush()
             size = 0
     flush()
+    relied_on = list(incoming.relied_on)
+    for start in range(0, len(relied_on), _ROWS):
+        with services.database.write() as write:
+            some = set(relied_on[start : start + _ROWS])
+            if some - repository.freshen_files(write, some):
+                raise ObjectMissing(
+                    "A file that the push builds on was removed meanwhile.",
+                    next="Push again, with `git push --no-thin`.",
+                )
 
 
 def _store_batch(
@@ -355,7 +368,7 @@ def _insert(write: WriteSession, repo: Repo, commits: Iterable[ForeignCommit]) -
 
 
 def _insert_tags(write: WriteSession, arrival: Arrival) -> None:
-    repository.insert_missing(write, GitTag, [{"oid": oid, "data": data} for oid, data in arrival.tags.items()])
+    repository.insert_fresh(write, GitTag, [{"oid": oid, "data": data} for oid, data in arrival.tags.items()])
     for oid, data in arrival.tags.items():
         if repository.tag_payload(write, oid) != data:
             raise ObjectCollision(

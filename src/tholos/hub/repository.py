@@ -7,13 +7,14 @@ from collections.abc import Collection, Iterable, Sequence
 from datetime import UTC, datetime
 from typing import Any, Literal, cast
 
-from sqlalchemy import ColumnElement, String, Table, and_, case, delete, func, literal, or_, select
+from sqlalchemy import ColumnElement, String, Table, and_, case, delete, func, literal, or_, select, update
 from sqlalchemy import cast as sql_cast
 
 from tholos.accounts.authorization import Actor
 from tholos.accounts.limits import within
 from tholos.hub.models import (
     Fact,
+    GitBlob,
     GitTag,
     GitTree,
     Ref,
@@ -28,6 +29,7 @@ from tholos.hub.models import (
 )
 from tholos.hub.names import RepoKind
 from tholos.jobs.models import LineageLink
+from tholos.kit.clock import utcnow
 from tholos.kit.database import Base, ReadSession, WriteSession, insert
 from tholos.kit.paging import BadCursor, Page, decode_cursor, encode_cursor
 
@@ -312,6 +314,42 @@ def insert_missing(write: WriteSession, table: type[Base], rows: Sequence[dict[s
     keys = [column.name for column in target.primary_key]
     ordered = sorted(rows, key=lambda row: [row[key] for key in keys])
     write.execute(insert(write, table).on_conflict_do_nothing(), ordered)
+
+
+def insert_fresh(write: WriteSession, table: type[Base], rows: Sequence[dict[str, Any]]) -> None:
+    """As `insert_missing`, for a table with ``fresh_at``: rows that are there already become fresh.
+
+    Each of them is held against collection until the transaction ends.
+    """
+    if not rows:
+        return
+    target = cast("Table", table.__table__)
+    keys = [column.name for column in target.primary_key]
+    ordered = sorted(rows, key=lambda row: [row[key] for key in keys])
+    statement = insert(write, table).on_conflict_do_update(index_elements=keys, set_={"fresh_at": utcnow()})
+    write.execute(statement, ordered)
+
+
+def freshen_possession(write: WriteSession, repo_id: str, sha256s: Iterable[str]) -> set[str]:
+    """Marks blobs that the repo possesses as in use now; returns which of them it possesses."""
+    wanted = sorted(set(sha256s))
+    found: set[str] = set()
+    for start in range(0, len(wanted), _IN_CHUNK):
+        mine = (RepoBlob.repo_id == repo_id, RepoBlob.sha256.in_(wanted[start : start + _IN_CHUNK]))
+        write.execute(update(RepoBlob).where(*mine).values(fresh_at=utcnow()))
+        found.update(write.scalars(select(RepoBlob.sha256).where(*mine)))
+    return found
+
+
+def freshen_files(write: WriteSession, oids: Iterable[str]) -> set[str]:
+    """Marks git blobs as in use now; returns which of them are there."""
+    wanted = sorted(set(oids))
+    found: set[str] = set()
+    for start in range(0, len(wanted), _IN_CHUNK):
+        some = GitBlob.oid.in_(wanted[start : start + _IN_CHUNK])
+        write.execute(update(GitBlob).where(some).values(fresh_at=utcnow()))
+        found.update(write.scalars(select(GitBlob.oid).where(some)))
+    return found
 
 
 # -- facts and lineage

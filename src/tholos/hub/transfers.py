@@ -19,9 +19,7 @@ from tholos.hub import errors, service
 from tholos.hub.addresses import REPO, Address, AddressDep, FileAddressDep
 from tholos.hub.downloads import file_response
 from tholos.hub.operations import CommitLimits
-from tholos.hub.repository import possessed
 from tholos.hub.schemas import BlobOut, CommitIn, RevisionOut
-from tholos.hub.uploads import is_sha256
 from tholos.kit.blobs import BlobMismatch, DiskFull
 from tholos.kit.errors import Forbidden, PayloadTooLarge, TholosError, responses
 from tholos.kit.http import ServicesDep, body_schema
@@ -92,14 +90,19 @@ async def upload_blob(
 
 @router.head(f"{REPO}/blobs/{{sha256}}", responses=responses(_REPO_ERRORS))
 def has_blob(
-    address: AddressDep, sha256: str, actor: CurrentActor, read: Read, pull_request: PullRequest = False
+    address: AddressDep,
+    sha256: str,
+    actor: CurrentActor,
+    read: Read,
+    services: ServicesDep,
+    pull_request: PullRequest = False,
 ) -> Response:
     """Whether the repo has this content already (200) or it is still to be uploaded (404)."""
     if pull_request:
         repo = service.get_proposable(read, actor, address.kind, address.name)
     else:
         repo = service.get_repo(read, actor, address.kind, address.name, Action.WRITE)
-    return Response(status_code=200 if is_sha256(sha256) and possessed(read, repo.id, [sha256]) else 404)
+    return Response(status_code=200 if service.possessed_sizes(services, read, repo, [sha256]) else 404)
 
 
 @router.post(

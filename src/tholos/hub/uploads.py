@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from tholos.accounts.authorization import Action, Actor, hidden
 from tholos.hub import repository
 from tholos.hub.errors import BlobTooLarge, DiskLow, RepoNotFound
+from tholos.hub.freshness import keep_promised, refuse_collected
 from tholos.hub.models import Repo, RepoBlob, StoredBlob
 from tholos.hub.names import RepoKind
 from tholos.hub.proposals import get_proposable, upload_limit
@@ -65,6 +66,8 @@ def begin_upload(
             raise InvalidInput("The address does not end in a SHA-256.", next="Give 64 lower-case hexadecimal digits.")
         known = sha256 in repository.possessed(read, repo.id, [sha256])
         room = None
+        if known:
+            keep_promised(services, read, repo.id, [sha256])
         if not known:
             require_room(read, default, repo.owner_id, size or 0)
             room = room_for(read, default, repo.owner_id) if size is None else None
@@ -125,16 +128,22 @@ def is_sha256(text: str) -> bool:
 def possessed_sizes(services: Services, read: ReadSession, repo: Repo, sha256s: Iterable[str]) -> dict[str, int]:
     """Size in bytes of each of these contents that the repo possesses and the store still holds."""
     found = repository.possessed(read, repo.id, [sha256 for sha256 in sha256s if is_sha256(sha256)])
-    return {sha256: blob.size for sha256, blob in found.items() if services.blobs.exists(sha256)}
+    sizes = {sha256: blob.size for sha256, blob in found.items() if services.blobs.exists(sha256)}
+    keep_promised(services, read, repo.id, sizes)
+    return sizes
 
 
 def record_upload(write: WriteSession, repo: Repo, blob: Blob) -> None:
-    """Notes that the repo possesses a blob that is whole and durable in the store. Raises RepoNotFound."""
+    """Notes that the repo possesses a blob that is whole and durable in the store.
+
+    Raises RepoNotFound, ContentCollected (its very copy was being removed).
+    """
     if repository.held_repo(write, repo.id) is None:
         raise hidden(RepoNotFound, repo.label)
     now = utcnow()
-    repository.insert_missing(write, StoredBlob, [{"sha256": blob.sha256, "size": blob.size, "created_at": now}])
-    repository.insert_missing(write, RepoBlob, [{"repo_id": repo.id, "sha256": blob.sha256, "created_at": now}])
+    repository.insert_fresh(write, StoredBlob, [{"sha256": blob.sha256, "size": blob.size, "created_at": now}])
+    refuse_collected(write, "blob", {blob.sha256: blob.stored_at})
+    repository.insert_fresh(write, RepoBlob, [{"repo_id": repo.id, "sha256": blob.sha256, "created_at": now}])
 
 
 def _finish(services: Services, upload: Upload, writer: BlobWriter) -> Blob:

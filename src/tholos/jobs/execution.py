@@ -28,7 +28,7 @@ from tholos.jobs.order import Order
 from tholos.jobs.processes import ProcessIdentity
 from tholos.jobs.repository import Claim, Usage
 from tholos.jobs.service import acting_for
-from tholos.kit.blobs import LocalBlobStore
+from tholos.kit.blobs import open_blob_store
 from tholos.kit.database import Database
 from tholos.kit.errors import TholosError, Unavailable
 from tholos.kit.settings import Settings
@@ -91,7 +91,7 @@ def _context(job: Job, actor: Actor, settings: Settings, database: Database, cha
         actor=actor,
         settings=settings,
         database=database,
-        blobs=LocalBlobStore(settings.blobs_dir),
+        blobs=open_blob_store(settings),
         folder=Path.cwd(),
         payload=job.payload,
         channel=channel,

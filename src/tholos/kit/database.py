@@ -18,7 +18,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager, nullcontext
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any, Final, cast
 
 from sqlalchemy import JSON, DateTime, Dialect, Engine, create_engine, event, text
 from sqlalchemy.engine import make_url
@@ -41,6 +41,11 @@ _NAMES = {
 
 Json = JSON(none_as_null=True)
 """Column type of a JSON value; Python's None is SQL's NULL."""
+
+
+NAMES_CONTENT: Final = {"names_content": True}
+"""``info`` of a column that names content by its SHA-256, in text or anywhere in JSON, without a foreign key to it:
+garbage collection then keeps that content."""
 
 
 class UtcDateTime(TypeDecorator[datetime]):

@@ -169,6 +169,47 @@ class Settings(BaseSettings):
 
     # -- hub
     max_blob_bytes: PositiveInt = Field(100 * GIB, description="Largest file that may be uploaded, in bytes.")
+    blob_store: str = Field(
+        "file",
+        pattern=r"^(file|s3://[a-z0-9][a-z0-9.-]{1,61}[a-z0-9](/[A-Za-z0-9._/-]{0,200})?)$",
+        description="Where files lie: `file` is the home folder, `s3://bucket/prefix` a bucket of an S3-compatible "
+        "service. Chosen once: files do not move by themselves.",
+    )
+    s3_endpoint: str = Field(
+        "", max_length=500, description="Address of the S3-compatible service; empty: Amazon's, by region."
+    )
+    s3_region: str = Field("us-east-1", max_length=60, description="Region of the bucket.")
+    s3_access_key_id: str = Field(
+        "",
+        max_length=300,
+        description="Access key of the bucket; empty: what the environment or the machine's role gives "
+        "(AWS_ACCESS_KEY_ID, a web identity, an instance's profile).",
+        json_schema_extra={"secret": True},
+    )
+    s3_secret_access_key: str = Field(
+        "", max_length=300, description="Secret that belongs to the access key.", json_schema_extra={"secret": True}
+    )
+    s3_timeout_s: float = Field(
+        30.0,
+        ge=0.1,
+        le=600,
+        description="Seconds that one request to the bucket may take; with all its repetitions it may take twice that.",
+    )
+    s3_redirect_downloads: bool = Field(
+        False,
+        description="Send clients that download large files to the bucket itself, by links that hold for an hour: it "
+        "must be reachable for them.",
+    )
+    gc_grace_s: float = Field(
+        7 * 24 * 3600.0,
+        ge=1,
+        le=365 * 24 * 3600,
+        description="Seconds for which garbage collection leaves alone what was uploaded, named or staged: longer than "
+        "any client takes from its first upload to the commit.",
+    )
+    gc_every_s: float = Field(
+        0.0, ge=0, description="Seconds between garbage collections that the server begins by itself; 0: none."
+    )
     blob_cache_bytes: int = Field(
         20 * GIB,
         ge=0,

@@ -205,6 +205,12 @@ class CommitTooLarge(errors.PayloadTooLarge):
     default_code = "commit_too_large"
 
 
+class ContentCollected(errors.Unavailable):
+    """The same content was being removed as garbage at this very moment; nothing was acknowledged."""
+
+    default_code = "content_collected"
+
+
 class ContentDeleted(errors.NotFound):
     """The content of this file was deleted from the repo for good."""
 
@@ -1111,10 +1117,22 @@ class SplitOutOfDate(errors.Conflict):
     default_code = "split_out_of_date"
 
 
+class StagedTooLongAgo(errors.Unavailable):
+    """The commit took so long that parts of it may have been collected; nothing was committed."""
+
+    default_code = "staged_too_long_ago"
+
+
 class StatusUnchanged(errors.Conflict):
     """The discussion has that status already, or can never have it again."""
 
     default_code = "status_unchanged"
+
+
+class StoreUnreachable(errors.Unavailable):
+    """The bucket that holds the server's files does not answer, or refuses."""
+
+    default_code = "store_unreachable"
 
 
 class TargetContinuous(errors.Unprocessable):
@@ -1313,6 +1331,7 @@ BY_CODE: Mapping[str, type[errors.TholosError]] = {
     "comment_not_found": CommentNotFound,
     "commit_race": CommitRace,
     "commit_too_large": CommitTooLarge,
+    "content_collected": ContentCollected,
     "content_deleted": ContentDeleted,
     "content_type_wrong": ContentTypeWrong,
     "corrupt_images": CorruptImages,
@@ -1464,7 +1483,9 @@ BY_CODE: Mapping[str, type[errors.TholosError]] = {
     "source_not_found": SourceNotFound,
     "split_not_found": SplitNotFound,
     "split_out_of_date": SplitOutOfDate,
+    "staged_too_long_ago": StagedTooLongAgo,
     "status_unchanged": StatusUnchanged,
+    "store_unreachable": StoreUnreachable,
     "target_continuous": TargetContinuous,
     "target_is_feature": TargetIsFeature,
     "target_missing": TargetMissing,

@@ -10,7 +10,7 @@ from sqlalchemy import ForeignKey, Index, String, Text
 from sqlalchemy.orm import Mapped, mapped_column
 
 from tholos.accounts.authorization import Role, Visibility
-from tholos.kit.database import Base, Json, UtcDateTime
+from tholos.kit.database import NAMES_CONTENT, Base, Json, UtcDateTime
 from tholos.kit.errors import NotFound
 from tholos.serving.errors import DeploymentNotFound
 
@@ -104,7 +104,7 @@ class DeploymentVersion(Base):
     """The repo's full name at the time."""
     revision: Mapped[str] = mapped_column(String(40))
     place: Mapped[Place] = mapped_column(String(16))
-    files: Mapped[list[dict[str, Any]]] = mapped_column(Json)
+    files: Mapped[list[dict[str, Any]]] = mapped_column(Json, info=NAMES_CONTENT)
     """The revision's files as ``{path, sha256, size}``: all that a holder needs to load it. Those that the runtime
     opens by itself are marked ``loaded``.
     """

@@ -20,6 +20,7 @@ from tholos.accounts.authorization import Action, Actor, authorize
 from tholos.accounts.dependencies import bearer_token
 from tholos.hub.downloads import BlobResponse, ByteRange, requested_range
 from tholos.hub.errors import UploadIncomplete
+from tholos.hub.freshness import xet_generation
 from tholos.hub.models import Repo
 from tholos.hub.proposals import require_proposer
 from tholos.hub.xet import access, service
@@ -35,7 +36,6 @@ from tholos.kit.services import Services
 from tholos.kit.signing import InvalidSignature, Signer
 from tholos.wire.huggingface.errors import refusal
 
-GENERATION: Final = "g1"
 _PREFIX: Final = "/xet"
 _SHARD_INSERTED: Final = 1
 log = get_logger("xet")
@@ -70,7 +70,9 @@ def token_answer(
         require_proposer(actor)
     signer = Signer(services.settings)
     token = access.token(signer, Grant(repo.id, rev, may_write=writing, key_id=actor.key_id, proposes=proposes))
-    address = f"{base_url.rstrip('/')}{_PREFIX}/{GENERATION}"
+    with services.database.read() as read:
+        generation = xet_generation(read)
+    address = f"{base_url.rstrip('/')}{_PREFIX}/g{generation}"
     expires = access.expiration()
     headers = {
         "x-xet-cas-url": address,

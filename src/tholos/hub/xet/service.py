@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from itertools import islice
 
 from tholos.accounts.authorization import Action, Actor
+from tholos.hub.freshness import refuse_collected
 from tholos.hub.models import Repo
 from tholos.hub.proposals import upload_limit
 from tholos.hub.quotas import Quota, require_room, require_xorb_room
@@ -26,6 +27,7 @@ from tholos.hub.xet.shards import ShardFile, parse_shard
 from tholos.hub.xet.verification import check_effort, check_sha256, verified_recipe
 from tholos.hub.xet.xorbs import MAX_BODY_BYTES, XorbReader, too_large
 from tholos.kit.blobs import Blob, Recipe, XorbNotFound, XorbWriter
+from tholos.kit.clock import utcnow
 from tholos.kit.errors import Unavailable
 from tholos.kit.services import Services
 
@@ -60,8 +62,8 @@ async def put_xorb(services: Services, grant: Grant, xorb: str, chunks: AsyncIte
 
     What anyone else has sent makes no difference that the client could see.
 
-    Raises InvalidXetHash, InvalidXorb, XorbTooLarge, QuotaExceeded, DiskLow, DiskFull, XorbVanished, what `authorized`
-    and the stream raise. Nothing is kept then.
+    Raises InvalidXetHash, InvalidXorb, XorbTooLarge, QuotaExceeded, DiskLow, DiskFull, ContentCollected, and
+    what `authorized` and the stream raise. Nothing is kept then.
     """
     from_hex(xorb)
     if size is not None and size > MAX_BODY_BYTES:
@@ -125,13 +127,12 @@ def xorb_size(services: Services, grant: Grant, xorb: str) -> int:
 
 def _finish_xorb(services: Services, actor: Actor, xorb: str, reader: XorbReader, writer: XorbWriter) -> None:
     index = reader.finish(xorb)
+    begun = utcnow()
     writer.finish(xorb, index)
     stored = services.blobs.xorbs.index(xorb)  # where another was first, its chunks are compressed as that one had it
     with services.database.write() as write:
         repository.acknowledge_xorb(write, actor, xorb, stored, index.size)
-        # whoever collects xorbs removes row and file in one transaction: from here on the file stays
-        if not services.blobs.xorbs.exists(xorb):
-            raise XorbVanished(next="Repeat the upload.")
+        refuse_collected(write, "xorb", {xorb: begun})  # from here on it stays
 
 
 def _nameable(services: Services, actor: Actor, files: Sequence[ShardFile]) -> Mapping[str, int]:
@@ -165,8 +166,8 @@ def _accept(services: Services, file: ShardFile, known: Mapping[str, str], limit
     recipe = verified_recipe(services.blobs, file, limit)
     if known.get(file.sha256) != file.xet_hash:
         check_sha256(services.blobs, recipe, file.sha256)
-    stored = services.blobs.put_recipe(file.sha256, recipe)
-    return _Accepted(file, Blob(file.sha256, recipe.size), recipe, stored)
+    blob = Blob(file.sha256, recipe.size)
+    return _Accepted(file, blob, recipe, services.blobs.put_recipe(file.sha256, recipe))
 
 
 def _link(services: Services, grant: Grant, accepted: Sequence[_Accepted], sizes: Mapping[str, int]) -> None:

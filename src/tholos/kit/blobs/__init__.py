@@ -4,7 +4,8 @@ A blob is either a whole file or a *recipe*: an account of which chunks of which
 bytes. Who reads a blob need not know which. A xorb is a run of compressed chunks with an index of our own behind it.
 
 Everything is staged into a temporary file, synced, named, and the folder synced: what has its final name is whole and
-on disk. (obstore's local backend renames but never syncs: for buckets only.)
+on disk. The store is a folder or a bucket of an S3-compatible service (`open_blob_store`). (obstore's local backend
+renames but never syncs: for buckets only.)
 """
 
 from tholos.kit.blobs.contract import (
@@ -15,11 +16,15 @@ from tholos.kit.blobs.contract import (
     BlobWriter,
     DamagedBlob,
     DiskFull,
+    ObjectKind,
+    StoredObject,
+    StoreUnreachable,
     XorbNotFound,
     XorbStore,
     XorbWriter,
 )
 from tholos.kit.blobs.local import LocalBlobStore
+from tholos.kit.blobs.opening import open_blob_store
 from tholos.kit.blobs.recipes import Recipe, Term
 from tholos.kit.blobs.xorbs import XorbIndex
 
@@ -32,10 +37,14 @@ __all__ = [
     "DamagedBlob",
     "DiskFull",
     "LocalBlobStore",
+    "ObjectKind",
     "Recipe",
+    "StoreUnreachable",
+    "StoredObject",
     "Term",
     "XorbIndex",
     "XorbNotFound",
     "XorbStore",
     "XorbWriter",
+    "open_blob_store",
 ]

@@ -19,7 +19,10 @@ _IN_USE_S: Final = 3600.0
 
 
 class FileCache:
-    """Files by SHA-256 under ``root``; the time a file was last asked for is its modification time."""
+    """Files by SHA-256 (or another name of that form) under ``root``.
+
+    The time a file was last asked for is its modification time.
+    """
 
     def __init__(self, root: Path) -> None:
         self._root = root
@@ -33,8 +36,26 @@ class FileCache:
             return None
         return path
 
-    def fill(self, sha256: str, source: BinaryIO) -> Path:
-        """Writes the file, whole or not at all. Raises DamagedBlob when the bytes are others, DiskFull."""
+    def open(self, name: str) -> BinaryIO | None:
+        """The file, opened, if it is here."""
+        path = self.find(name)
+        with suppress(FileNotFoundError):  # swept at this very moment
+            return path.open("rb") if path else None
+        return None
+
+    def adopt(self, name: str, draft: Draft) -> None:
+        """Takes a finished draft, which lies on the same file system, as the file of that name."""
+        draft.publish(self._path(name), sync=False)
+
+    def forget(self, name: str) -> None:
+        """Removes the file, if it is here."""
+        self._path(name).unlink(missing_ok=True)
+
+    def fill(self, sha256: str, source: BinaryIO, *, verify: bool = True) -> Path:
+        """Writes the file, whole or not at all. Raises DamagedBlob when the bytes are others, DiskFull.
+
+        ``verify=False`` is for names that are not the SHA-256 of the bytes.
+        """
         incoming = self._root / "incoming"
         try:
             incoming.mkdir(parents=True, exist_ok=True)
@@ -45,7 +66,7 @@ class FileCache:
             while piece := source.read(_PIECE_BYTES):
                 digest.update(piece)
                 draft.write(piece)
-            if digest.hexdigest() != sha256:
+            if verify and digest.hexdigest() != sha256:
                 raise DamagedBlob(f"the bytes of blob {sha256} are not its own any more")
             draft.publish(self._path(sha256), sync=False)
         return self._path(sha256)

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from datetime import datetime
 from pathlib import Path
 from types import TracebackType
-from typing import TYPE_CHECKING, BinaryIO, Protocol, Self
+from typing import TYPE_CHECKING, BinaryIO, Literal, NamedTuple, Protocol, Self
 
-from tholos.kit.errors import InsufficientStorage, InvalidInput, NotFound
+from tholos.kit.clock import utcnow
+from tholos.kit.errors import InsufficientStorage, InvalidInput, NotFound, Unavailable
 
 if TYPE_CHECKING:
     from tholos.kit.blobs.recipes import Recipe
@@ -38,6 +41,13 @@ class DiskFull(InsufficientStorage):
     code = "disk_full"
 
 
+class StoreUnreachable(Unavailable):
+    """The bucket that holds the server's files does not answer, or refuses."""
+
+    code = "store_unreachable"
+    retry_after_s: int | None = 5
+
+
 class DamagedBlob(OSError):
     """What lies on disk is not what was written there: the disk, or someone with access to it, changed it."""
 
@@ -48,6 +58,21 @@ class Blob:
 
     sha256: str
     size: int
+    stored_at: datetime = field(default_factory=utcnow, compare=False)
+    """A moment at which it was not in the store yet, or was seen there: no later than this call began."""
+
+
+ObjectKind = Literal["blob", "recipe", "xorb"]
+
+
+class StoredObject(NamedTuple):
+    """One thing that a store holds: a whole file or a recipe by SHA-256, or a xorb by its hash."""
+
+    kind: ObjectKind
+    name: str
+    size: int
+    """Bytes as they lie there."""
+    stored_at: datetime
 
 
 class BlobWriter(Protocol):
@@ -135,3 +160,18 @@ class BlobStore(Protocol):
 
     def recipe(self, sha256: str) -> Recipe | None:
         """The blob's recipe; None for a whole file, or nothing. Raises DamagedBlob."""
+
+    def download_address(self, sha256: str) -> str | None:
+        """Where a client may fetch the whole blob by itself for a short time; None: it has to come through here."""
+
+    def listing(self) -> Iterator[StoredObject]:
+        """Everything that is whole and durable here, in no order. What comes meanwhile may be missing."""
+
+    def open_stored(self, kind: ObjectKind, name: str) -> BinaryIO:
+        """What lies in the store under that name, past every cache. Raises BlobNotFound, XorbNotFound."""
+
+    def remove(self, kind: ObjectKind, name: str) -> None:
+        """Removes one thing, if it is there. Who has it open reads on."""
+
+    def sweep(self, older_than_s: float = 24 * 3600) -> int:
+        """Removes uploads that were begun and never finished, and what the cache has too much; returns how many."""

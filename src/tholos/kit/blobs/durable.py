@@ -41,6 +41,11 @@ class Draft:
         with suppress(FileNotFoundError):  # after publish() the temporary name may be gone
             self._path.unlink()
 
+    @property
+    def path(self) -> Path:
+        """Where the bytes lie until they are published."""
+        return self._path
+
     def write(self, data: bytes | bytearray | memoryview) -> None:
         """Appends bytes."""
         view = memoryview(data)

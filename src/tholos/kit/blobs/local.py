@@ -5,16 +5,19 @@ from __future__ import annotations
 import hashlib
 import re
 import time
+from collections.abc import Iterator
 from contextlib import suppress
+from datetime import UTC, datetime
 from pathlib import Path
 from types import TracebackType
 from typing import BinaryIO, Final, Self
 
 from tholos.kit.blobs.cache import FileCache
-from tholos.kit.blobs.contract import Blob, BlobMismatch, BlobNotFound, BlobWriter
+from tholos.kit.blobs.contract import Blob, BlobMismatch, BlobNotFound, BlobWriter, ObjectKind, StoredObject
 from tholos.kit.blobs.durable import Draft, sync_folder
 from tholos.kit.blobs.recipes import Recipe, open_recipe
 from tholos.kit.blobs.xorbs import LocalXorbStore
+from tholos.kit.clock import utcnow
 from tholos.kit.errors import InvalidInput
 from tholos.kit.settings import GIB
 
@@ -43,15 +46,10 @@ class _LocalWriter:
 
     def finish(self, expected_sha256: str | None = None) -> Blob:
         sha256 = self._hash.hexdigest()
-        if expected_sha256 is not None and sha256 != expected_sha256:
-            raise BlobMismatch(
-                f"The upload was announced as SHA-256 {expected_sha256} but its bytes have {sha256}.",
-                next="Hash the file again and repeat the upload; nothing was kept.",
-                expected=expected_sha256,
-                actual=sha256,
-            )
+        check_announced(expected_sha256, sha256)
+        begun = utcnow()
         self._draft.publish(_blob_path(self._root, sha256))
-        return Blob(sha256, self._draft.size)
+        return Blob(sha256, self._draft.size, begun)
 
 
 class LocalBlobStore:
@@ -75,7 +73,7 @@ class LocalBlobStore:
             return _blob_path(self._root, sha256).open("rb")
         recipe = self.recipe(sha256)
         if recipe is None:
-            raise _not_found(sha256)
+            raise no_blob(sha256)
         return open_recipe(recipe, self.xorbs)
 
     def path(self, sha256: str) -> Path:
@@ -84,7 +82,7 @@ class LocalBlobStore:
             return path
         recipe = self.recipe(sha256)
         if recipe is None:
-            raise _not_found(sha256)
+            raise no_blob(sha256)
         if cached := self._cache.find(sha256):
             return cached
         with open_recipe(recipe, self.xorbs) as source:
@@ -127,6 +125,34 @@ class LocalBlobStore:
             return None
         return Recipe.decode(data)
 
+    def download_address(self, sha256: str) -> None:  # noqa: ARG002 - a folder has no addresses
+        return None
+
+    def listing(self) -> Iterator[StoredObject]:
+        for path in self._root.glob("??/??/*"):
+            kind: ObjectKind = "recipe" if path.suffix == ".recipe" else "blob"
+            yield from _listed(kind, path)
+        for path in self.xorbs.root.glob("??/??/*"):
+            yield from _listed("xorb", path)
+
+    def open_stored(self, kind: ObjectKind, name: str) -> BinaryIO:
+        if kind == "xorb":
+            return self.xorbs.open(name)
+        try:
+            return self._stored_path(kind, name).open("rb")
+        except FileNotFoundError:
+            raise no_blob(name) from None
+
+    def remove(self, kind: ObjectKind, name: str) -> None:
+        self._stored_path(kind, name).unlink(missing_ok=True)
+        self._cache.forget(name)
+
+    def _stored_path(self, kind: ObjectKind, name: str) -> Path:
+        if kind == "xorb":
+            return self.xorbs.path(name)
+        path = _blob_path(self._root, name)
+        return path if kind == "blob" else _recipe_path(path)
+
     def sweep(self, older_than_s: float = _ABANDONED_AFTER_S) -> int:
         """Removes uploads that were begun and never finished, and what the cache has too much; returns how many."""
         horizon = time.time() - older_than_s
@@ -139,9 +165,33 @@ class LocalBlobStore:
         return removed
 
 
-def _blob_path(root: Path, sha256: str) -> Path:
+def _listed(kind: ObjectKind, path: Path) -> Iterator[StoredObject]:
+    with suppress(FileNotFoundError):  # removed meanwhile
+        state = path.stat()
+        moment = datetime.fromtimestamp(state.st_mtime, UTC)
+        yield StoredObject(kind, path.name.removesuffix(".recipe"), state.st_size, moment)
+
+
+def check_announced(expected: str | None, actual: str) -> None:
+    """Raises BlobMismatch when the bytes are not those that were announced."""
+    if expected is not None and actual != expected:
+        raise BlobMismatch(
+            f"The upload was announced as SHA-256 {expected} but its bytes have {actual}.",
+            next="Hash the file again and repeat the upload; nothing was kept.",
+            expected=expected,
+            actual=actual,
+        )
+
+
+def check_blob_name(sha256: str) -> str:
+    """The name, if it is a SHA-256. Raises InvalidInput."""
     if not _SHA256.fullmatch(sha256):
         raise InvalidInput(f"{sha256!r} is not a SHA-256.", next="Pass 64 lower-case hex digits.")
+    return sha256
+
+
+def _blob_path(root: Path, sha256: str) -> Path:
+    check_blob_name(sha256)
     return root / sha256[:2] / sha256[2:4] / sha256
 
 
@@ -149,5 +199,6 @@ def _recipe_path(path: Path) -> Path:
     return path.with_name(path.name + ".recipe")
 
 
-def _not_found(sha256: str) -> BlobNotFound:
+def no_blob(sha256: str) -> BlobNotFound:
+    """The error for a blob that is not in the store."""
     return BlobNotFound(f"There is no blob {sha256}.", next="Upload the file before you name it.", sha256=sha256)

@@ -141,13 +141,15 @@ class RecipeFile(io.RawIOBase):
         self._block_start = raw[first] + shift
 
     def _unpack(self, xorb: str, start: int, end: int, raw_bytes: int) -> bytes:
-        data = os.pread(self._file(xorb), end - start, start)
+        file = self._file(xorb)
+        file.seek(start)
+        data = file.read(end - start)
         try:
             return decode_run(memoryview(data), raw_bytes)
         except InvalidChunk as error:
             raise DamagedBlob(f"a chunk of the xorb {xorb} {error}") from error
 
-    def _file(self, xorb: str) -> int:
+    def _file(self, xorb: str) -> BinaryIO:
         file = self._files.get(xorb)
         if file is None:
             try:
@@ -156,7 +158,7 @@ class RecipeFile(io.RawIOBase):
                 raise DamagedBlob(f"the xorb {xorb} of a blob is gone") from error
             if len(self._files) > _OPEN_XORBS:
                 self._files.popitem(last=False)[1].close()
-        return file.fileno()
+        return file
 
 
 def open_recipe(recipe: Recipe, xorbs: XorbStore) -> BinaryIO:

@@ -64,20 +64,60 @@ class XorbIndex:
     @classmethod
     def read(cls, file: BinaryIO) -> XorbIndex:
         """Reads the index of a xorb's file. Raises DamagedBlob."""
-        descriptor = file.fileno()
-        end = os.fstat(descriptor).st_size - _TRAILER.size
-        trailer = os.pread(descriptor, _TRAILER.size, max(0, end))
-        if end < 0 or len(trailer) != _TRAILER.size:
-            raise DamagedBlob(f"{file.name} has no index")
+        end = file.seek(0, os.SEEK_END) - _TRAILER.size
+        if end < 0:
+            raise DamagedBlob("a xorb has no index")
+        file.seek(end)
+        trailer = file.read(_TRAILER.size)
+        if len(trailer) != _TRAILER.size:
+            raise DamagedBlob("a xorb has no index")
         magic, chunks, size, raw_bytes = _TRAILER.unpack(trailer)
         column = (chunks + 1) * _NUMBER_BYTES
         if magic != _MAGIC or size + 2 * column + chunks * HASH_BYTES != end:
-            raise DamagedBlob(f"{file.name} has a broken index")
-        data = memoryview(os.pread(descriptor, end - size, size))
+            raise DamagedBlob("a xorb has a broken index")
+        file.seek(size)
+        data = memoryview(file.read(end - size))
+        if len(data) != end - size:
+            raise DamagedBlob("a xorb has a broken index")
         offsets, raw_offsets = data[:column].cast("I"), data[column : 2 * column].cast("I")
-        if len(data) != end - size or offsets[-1] != size or raw_offsets[-1] != raw_bytes:
-            raise DamagedBlob(f"{file.name} has a broken index")
+        if offsets[-1] != size or raw_offsets[-1] != raw_bytes:
+            raise DamagedBlob("a xorb has a broken index")
         return cls(offsets, raw_offsets, bytes(data[2 * column :]))
+
+
+class IndexCache:
+    """The indexes that were read last, by xorb. Safe to use from several threads."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._indexes: OrderedDict[str, XorbIndex] = OrderedDict()
+
+    def get(self, xorb: str) -> XorbIndex | None:
+        """The index, if it was read not long ago; that says nothing about whether the xorb is still there."""
+        with self._lock:
+            index = self._indexes.get(xorb)
+            if index is not None:
+                self._indexes.move_to_end(xorb)
+            return index
+
+    def keep(self, xorb: str, index: XorbIndex) -> None:
+        """Remembers an index."""
+        with self._lock:
+            self._indexes[xorb] = index
+            while len(self._indexes) > _CACHED_INDEXES:
+                self._indexes.popitem(last=False)
+
+
+def check_xorb_name(xorb: str) -> str:
+    """The name, if it is a xorb's hash. Raises InvalidInput."""
+    if not _HASH.fullmatch(xorb):
+        raise InvalidInput(f"{xorb[:100]!r} is not a xorb's hash.", next="Pass 64 lower-case hex digits.")
+    return xorb
+
+
+def no_xorb(xorb: str) -> XorbNotFound:
+    """The error for a xorb that is not in the store."""
+    return XorbNotFound(f"There is no xorb {xorb}.", next="Upload it, then repeat.", xorb=xorb)
 
 
 class _LocalXorbWriter:
@@ -108,16 +148,14 @@ class LocalXorbStore:
     """Xorbs in a folder: ``ab/cd/abcd…`` under ``root``; drafts in ``incoming``, on the same file system."""
 
     def __init__(self, root: Path, incoming: Path) -> None:
-        self._root = root
+        self.root = root
         self.incoming = incoming
-        self._lock = threading.Lock()
-        self._indexes: OrderedDict[str, XorbIndex] = OrderedDict()
+        self._indexes = IndexCache()
 
     def path(self, xorb: str) -> Path:
         """Where a xorb of this name lies, or would lie. Raises InvalidInput when it is no hash."""
-        if not _HASH.fullmatch(xorb):
-            raise InvalidInput(f"{xorb[:100]!r} is not a xorb's hash.", next="Pass 64 lower-case hex digits.")
-        return self._root / xorb[:2] / xorb[2:4] / xorb
+        check_xorb_name(xorb)
+        return self.root / xorb[:2] / xorb[2:4] / xorb
 
     def writer(self) -> _LocalXorbWriter:
         return _LocalXorbWriter(self)
@@ -129,20 +167,14 @@ class LocalXorbStore:
         try:
             return self.path(xorb).open("rb")
         except FileNotFoundError:
-            raise XorbNotFound(f"There is no xorb {xorb}.", next="Upload it, then repeat.", xorb=xorb) from None
+            raise no_xorb(xorb) from None
 
     def index(self, xorb: str) -> XorbIndex:
-        with self._lock:
-            index = self._indexes.get(xorb)
-            if index is not None:
-                self._indexes.move_to_end(xorb)
+        index = self._indexes.get(xorb)
         # an index in memory says nothing about the file: it may have been collected since
         if index is not None and self.exists(xorb):
             return index
         with self.open(xorb) as file:
             index = XorbIndex.read(file)
-        with self._lock:
-            self._indexes[xorb] = index
-            while len(self._indexes) > _CACHED_INDEXES:
-                self._indexes.popitem(last=False)
+        self._indexes.keep(xorb, index)
         return index

@@ -19,6 +19,7 @@ from tholos.sdk._async.repos import AsyncRepoHandle, AsyncRepos
 from tholos.sdk._async.scans import AsyncScans
 from tholos.sdk._async.search import AsyncSearching
 from tholos.sdk._async.sharing import AsyncOrganizations
+from tholos.sdk._async.store import AsyncStore
 from tholos.sdk._async.transport import AsyncTransport
 from tholos.sdk._async.webhooks import AsyncWebhooks
 from tholos.sdk.credentials import find_server
@@ -65,6 +66,7 @@ class AsyncClient:
         self.users = AsyncUsers(self.transport)
         self.organizations = AsyncOrganizations(self.transport)
         self.webhooks = AsyncWebhooks(self.transport)
+        self.store = AsyncStore(self.transport)
         self._own_name: str | None = None
 
     def __repr__(self) -> str:

@@ -20,6 +20,7 @@ from tholos.sdk._sync.repos import RepoHandle, Repos
 from tholos.sdk._sync.scans import Scans
 from tholos.sdk._sync.search import Searching
 from tholos.sdk._sync.sharing import Organizations
+from tholos.sdk._sync.store import Store
 from tholos.sdk._sync.transport import Transport
 from tholos.sdk._sync.webhooks import Webhooks
 from tholos.sdk.credentials import find_server
@@ -66,6 +67,7 @@ class Client:
         self.users = Users(self.transport)
         self.organizations = Organizations(self.transport)
         self.webhooks = Webhooks(self.transport)
+        self.store = Store(self.transport)
         self._own_name: str | None = None
 
     def __repr__(self) -> str:

@@ -1,0 +1,1 @@
+"""Keeping the store in order: collecting what nobody names any more, and checking that all the rest is whole."""

@@ -1,0 +1,42 @@
+"""What the hub's jobs run."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from tholos.hub.storage.collection import collect
+from tholos.hub.storage.verification import verify
+from tholos.jobs.context import JobContext, Publish
+from tholos.kit.database import WriteSession
+
+
+def collect_garbage(ctx: JobContext) -> Publish:
+    """Removes what nothing leads to any more; says what it freed."""
+    found = collect(
+        ctx.database,
+        ctx.blobs,
+        ctx.actor,
+        grace_s=ctx.settings.gc_grace_s,
+        dry_run=bool(ctx.payload["dry_run"]),
+        told=lambda step: ctx.progress(0.5, step),
+    )
+    return _result(found.to_json())
+
+
+def check_store(ctx: JobContext) -> Publish:
+    """Reads back everything; says what is missing or damaged."""
+    report = verify(
+        ctx.database,
+        ctx.blobs,
+        quick=bool(ctx.payload["quick"]),
+        repair=bool(ctx.payload["repair"]),
+        told=ctx.progress,
+    )
+    return _result(report.to_json())
+
+
+def _result(result: dict[str, Any]) -> Publish:
+    def publish(_write: WriteSession) -> dict[str, Any]:
+        return result
+
+    return publish
