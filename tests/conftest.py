@@ -14,6 +14,7 @@ import time
 import urllib.request
 import uuid
 from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -289,6 +290,18 @@ def postgres_platform(tmp_path: Path, postgres: str) -> Iterator[Platform]:
     _admin(postgres, f"CREATE DATABASE {name}")
     yield from _running(tmp_path / "home", {"THOLOS_DATABASE_URL": _in(postgres, name), "THOLOS_WORKERS": "2"})
     _admin(postgres, f"DROP DATABASE {name} WITH (FORCE)")
+
+
+@pytest.fixture(scope="module")
+def start_platform(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[..., Platform]]:
+    """Starts platforms that live as long as the module's tests: `start_platform("there", THOLOS_WORKERS="2")`."""
+    with ExitStack() as stack:
+
+        def start(name: str, **environment: str) -> Platform:
+            running = contextmanager(_running)(tmp_path_factory.mktemp(name) / "home", environment)
+            return stack.enter_context(running)
+
+        yield start
 
 
 def _running(home: Path, environment: dict[str, str]) -> Iterator[Platform]:

@@ -19,6 +19,7 @@ from tholos.gateway.gateway import Gateway
 from tholos.gateway.openapi import PATHS
 from tholos.gateway.routes import routes as gateway_routes
 from tholos.hub import endpoints as hub
+from tholos.hub.mirror import endpoints as mirrors
 from tholos.hub.popularity import writing_downloads
 from tholos.imports import endpoints as imports
 from tholos.jobs import endpoints as jobs
@@ -32,7 +33,7 @@ from tholos.web import routes as web
 from tholos.web.failures import error_page
 from tholos.wire import routes as wire
 
-ROOMS = (accounts, jobs, hub, community, scanning, data, imports, training, optimization, evaluation, serving)
+ROOMS = (accounts, jobs, hub, mirrors, community, scanning, data, imports, training, optimization, evaluation, serving)
 
 # Exactly these addresses: a branch may be called "x/blobs/y", and its body is bounded like any other.
 _UPLOAD = re.compile(r"/api/v1/(?:models|datasets|algorithms)/[^/]+/[^/]+/(?:blobs/[^/]+|commits)")

@@ -22,12 +22,12 @@ from sqlalchemy import update
 from tholos.accounts.authorization import Actor
 from tholos.community import service as community
 from tholos.community import watching
-from tholos.community.connections import is_public
 from tholos.community.models import WebhookDelivery
 from tholos.community.sending import WebhookSender
 from tholos.hub import service as hub
 from tholos.hub.models import Repo
 from tholos.hub.names import RepoKind
+from tholos.kit.addresses import is_public
 from tholos.kit.clock import utcnow
 from tholos.kit.outbox import dispatch
 from tholos.kit.services import Services

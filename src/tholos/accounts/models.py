@@ -156,3 +156,11 @@ class AuditEntry(Base):
 
 
 AccountState = Literal["active", "disabled"]
+
+
+class ReservedName(Base):
+    """A name that no account may take, because repos of another hub are kept here under it."""
+
+    __tablename__ = "reserved_names"
+
+    name_key: Mapped[str] = mapped_column(String(96), primary_key=True)

@@ -52,7 +52,7 @@ def create(write: WriteSession, actor: Actor, name: str, full_name: str = "", *,
     check_namespace(name)
     _check_full_name(full_name)
     taken = NameTaken(f"The name {name!r} is taken.", next="Choose another name.", name=name)
-    if repository.account_by_name(write, name):
+    if repository.account_by_name(write, name) or repository.is_reserved(write, name):
         raise taken
     now = utcnow()
     organization = Account(

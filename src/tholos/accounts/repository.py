@@ -10,7 +10,7 @@ from typing import Any
 from sqlalchemy import bindparam, delete, func, select
 
 from tholos.accounts.authorization import OrganizationRole
-from tholos.accounts.models import Account, ApiKey, AuditEntry, Membership, WebSession
+from tholos.accounts.models import Account, ApiKey, AuditEntry, Membership, ReservedName, WebSession
 from tholos.kit.database import ReadSession, WriteSession, storable
 from tholos.kit.paging import Page, decode_cursor, encode_cursor
 
@@ -55,6 +55,11 @@ def users(read: ReadSession, cursor: str | None, limit: int) -> Page[Account]:
         query = query.where(Account.name_key > decode_cursor(cursor, str)[0])
     rows = list(read.scalars(query))
     return Page(rows[:limit], encode_cursor(rows[limit - 1].name_key) if len(rows) > limit else None)
+
+
+def is_reserved(read: ReadSession, name: str) -> bool:
+    """Whether repos of another hub are kept here under this name."""
+    return read.get(ReservedName, name.lower()) is not None
 
 
 def count_active_administrators(read: ReadSession) -> int:

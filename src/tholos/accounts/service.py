@@ -147,7 +147,7 @@ def create_user(write: WriteSession, actor: Actor, name: str, *, is_admin: bool 
     """
     require_admin(actor)
     check_namespace(name)
-    if repository.account_by_name(write, name):
+    if repository.account_by_name(write, name) or repository.is_reserved(write, name):
         raise NameTaken(f"The name {name!r} is taken.", next="Choose another name.", name=name)
     account = _new_account(name, is_admin=is_admin)
     write.add(account)

@@ -20,6 +20,8 @@ from tholos.data.service import HANDLERS as DATA_HANDLERS
 from tholos.evaluation.kinds import KINDS as EVALUATION_KINDS
 from tholos.hub import service as hub
 from tholos.hub.kinds import KINDS as HUB_KINDS
+from tholos.hub.mirror.kinds import KINDS as MIRROR_KINDS
+from tholos.hub.mirror.service import sync_due
 from tholos.hub.storage.schedule import enqueue_when_due
 from tholos.imports.kinds import KINDS as IMPORT_KINDS
 from tholos.imports.service import HANDLERS as IMPORT_HANDLERS
@@ -43,6 +45,7 @@ from tholos.training.kinds import KINDS as TRAINING_KINDS
 
 KINDS = (
     *HUB_KINDS,
+    *MIRROR_KINDS,
     *DATA_KINDS,
     *IMPORT_KINDS,
     *TRAINING_KINDS,
@@ -99,6 +102,7 @@ class Parts:
             lambda: webhooks.run(stop),
             lambda: self._keep_index(stop),
             lambda: self._keep_house(stop),
+            lambda: self._sync_mirrors(stop),
         ]
 
     def close(self) -> None:
@@ -120,6 +124,18 @@ class Parts:
             while not stop.is_set():
                 if not await asyncio.to_thread(hub.catch_up, self._database, self._blobs):
                     await asyncio.to_thread(watch.wait_for_change, _CHANGE_TIMEOUT_S)
+
+    async def _sync_mirrors(self, stop: asyncio.Event) -> None:
+        every_s = self._settings.mirror_sync_s
+        while not stop.is_set():
+            if every_s:
+                await asyncio.to_thread(self._queue_due_mirrors)
+            with suppress(TimeoutError):
+                await asyncio.wait_for(stop.wait(), min(every_s or _HOUSEKEEPING_S, _HOUSEKEEPING_S))
+
+    def _queue_due_mirrors(self) -> None:
+        with self._database.write() as write:
+            sync_due(write, self._settings.mirror_sync_s)
 
     async def _keep_house(self, stop: asyncio.Event) -> None:
         while not stop.is_set():

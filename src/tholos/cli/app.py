@@ -24,6 +24,7 @@ COMMANDS: Final = {
     "data": ("tholos.cli.data:app", "Import, push, split and look at datasets."),
     "import": ("tholos.cli.imports:import_things", "Bring in a model made elsewhere, or a folder of many."),
     "models": ("tholos.cli.imports:app", "Look at models, describe and correct them."),
+    "mirror": ("tholos.cli.mirror:app", "Follow repos of another hub."),
     "push": ("tholos.cli.files:push", "Commit a file or folder to a repo."),
     "pull": ("tholos.cli.files:pull", "Download a repo's files."),
     "discussions": ("tholos.cli.discussions:app", "Read, open and answer discussions of a repo."),

@@ -11,6 +11,7 @@ from tholos.data.errors import BadCard
 from tholos.data.formats import SourceFile
 from tholos.data.formats.detection import data_files
 from tholos.hub import service as hub
+from tholos.hub.mirror.promises import require_here
 from tholos.kit.blobs import BlobStore
 from tholos.kit.database import ReadSession
 
@@ -43,8 +44,10 @@ def contents_of(read: ReadSession, blobs: BlobStore, repo: hub.Repo, revision: h
     """
     entries = hub.tree(read, repo, revision.commit_id, recursive=True)
     digests = {entry.path: entry.sha256 for entry in entries if entry.sha256 is not None}
+    wanted = data_files(list(digests))
+    require_here(read, repo.id, [entry for entry in entries if entry.path in set(wanted)])
     return Contents(
-        tuple((path, digests[path]) for path in data_files(list(digests))),
+        tuple((path, digests[path]) for path in wanted),
         _skips_corrupt_images(hub.card_of(read, blobs, revision.tree_id).metadata.get(_CARD_KEY)),
     )
 

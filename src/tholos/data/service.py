@@ -19,6 +19,7 @@ from tholos.data.samples import Sample, catalogue, find
 from tholos.data.splits import SplitSpec
 from tholos.data.stored_splits import StoredSplit, check_name, list_splits, read_subset
 from tholos.hub import service as hub
+from tholos.hub.mirror.promises import has_promises
 from tholos.jobs import service as jobs
 from tholos.jobs.models import Job
 from tholos.kit.database import WriteSession
@@ -172,6 +173,8 @@ def on_commit(write: WriteSession, payload: Mapping[str, str]) -> None:
     if repo is None or repo.kind is not hub.RepoKind.DATASET:
         return
     if repository.view_of(write, repo.id, payload["revision"]) is not None:
+        return
+    if has_promises(write, repo.id):  # reading it would ask for content that nobody has asked for yet
         return
     revision = hub.revision_of(write, repo, payload["revision"])
     _enqueue_view(write, Actor.system(repo.owner_id, repo.namespace), repo, revision)

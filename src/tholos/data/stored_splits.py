@@ -20,6 +20,7 @@ from tholos.data.models import DatasetView
 from tholos.data.splits import Split, SplitSpec
 from tholos.hub import service as hub
 from tholos.hub.errors import EntryNotFound
+from tholos.hub.mirror.promises import here, require_here
 from tholos.kit.blobs import BlobStore
 from tholos.kit.database import ReadSession
 
@@ -93,7 +94,7 @@ def list_splits(
     A split without a readable JSON file has no counts and counts as made of any data.
     """
     try:
-        entries = hub.tree(read, repo, revision.commit_id, SPLITS_FOLDER)
+        entries = here(read, repo.id, hub.tree(read, repo, revision.commit_id, SPLITS_FOLDER))
     except EntryNotFound:
         return []
     paths = {entry.path: entry for entry in entries if entry.type == "file"}
@@ -128,6 +129,7 @@ def read_subset(
     if splits[name].fingerprint not in (None, view.fingerprint):
         raise _out_of_date(repo, name)
     entry = hub.file(read, repo, revision.commit_id, f"{SPLITS_FOLDER}/{name}.parquet")
+    require_here(read, repo.id, [entry])
     subsets = _subsets(blobs, entry, view.rows or 0)
     if subsets is None:
         raise _out_of_date(repo, name)

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from tholos.evaluation.errors import NotAModel
 from tholos.hub import service as hub
+from tholos.hub.mirror.promises import require_here
 from tholos.kit.blobs import BlobStore
 from tholos.kit.database import ReadSession
 from tholos.runtimes import ModelDescription
@@ -41,6 +42,7 @@ def subject_of(read: ReadSession, blobs: BlobStore, repo: hub.Repo, revision: st
     Raises NotAModel when it has no model.json or lacks the artifact that this names, and BrokenModel.
     """
     files = {entry.path: entry for entry in hub.tree(read, repo, revision) if entry.type == "file"}
+    require_here(read, repo.id, files.values())
     if MODEL_JSON not in files:
         raise NotAModel(
             f"{repo.full_name} has no {MODEL_JSON} at {revision[:10]}, so there is no model to evaluate.",

@@ -28,6 +28,7 @@ from tholos.hub.errors import (
 )
 from tholos.hub.freshness import refuse_collected, refuse_stale
 from tholos.hub.gitobjects import EMPTY_TREE_ID, Signature, commit_id, encode_commit
+from tholos.hub.mirror.promises import is_promised_anywhere
 from tholos.hub.models import GitBlob, GitTree, Repo, RepoBlob, Revision, StoredBlob
 from tholos.hub.names import HEADS, MAIN, PULLS
 from tholos.hub.operations import ATTRIBUTES_FILE, CommitLimits, Operation, Stage, StagedFile, plan
@@ -444,7 +445,7 @@ def _content(read: ReadSession, blobs: BlobStore, root: str, path: str, max_byte
         entry = find(read, root, path)
     except EntryNotFound:
         return None
-    if entry.sha256 is None:
+    if entry.sha256 is None or (entry.lfs and is_promised_anywhere(read, entry.sha256)):
         return None
     try:
         with blobs.open(entry.sha256) as file:

@@ -110,10 +110,12 @@ def file_response(
     rev: str,
     commit_id: str,
     attachment: bool = False,
+    answering: Callable[[ByteRange, int, Mapping[str, str]], Response] | None = None,
 ) -> Response:
     """The answer to a GET or HEAD of a file with these request headers (lower case): 200, 206 or 304.
 
-    ``rev`` is what the client asked for: an answer for a commit id never changes.
+    ``rev`` is what the client asked for: an answer for a commit id never changes. ``answering`` sends the part where
+    the content is not in the store.
 
     Raises UnsatisfiableRange.
     """
@@ -137,6 +139,8 @@ def file_response(
     answer["content-length"] = str(part.length)
     if wanted is not None:
         answer["content-range"] = f"bytes {part.start}-{part.end - 1}/{size}"
+    if answering is not None:
+        return answering(part, 200 if wanted is None else 206, answer)
     return BlobResponse(partial(blobs.open, entry.sha256 or ""), part, 200 if wanted is None else 206, answer)
 
 

@@ -17,6 +17,7 @@ from tholos.hub import repository
 from tholos.hub.errors import ObjectMissing, RevisionNotFound
 from tholos.hub.foreign import parse_tag
 from tholos.hub.gitobjects import EMPTY_TREE_ID, ObjectType, Pointer, parse_tree
+from tholos.hub.mirror.promises import promised
 from tholos.hub.models import GitBlob, Repo, Revision
 from tholos.hub.names import RepoKind
 from tholos.hub.repos import get_repo
@@ -154,7 +155,11 @@ class History:
                 others.append(want)
         # a partial clone comes back for single files, by their ids
         blobs = git_blobs(self._read, set(others))
-        possessed = repository.possessed(self._read, self._repo.id, [blob.sha256 for blob in blobs.values()])
+        sha256s = [blob.sha256 for blob in blobs.values()]
+        possessed = {
+            *repository.possessed(self._read, self._repo.id, sha256s),
+            *promised(self._read, self._repo.id, sha256s),
+        }
         for want in others:
             if want not in blobs or blobs[want].sha256 not in possessed:
                 raise RevisionNotFound(

@@ -30,6 +30,7 @@ from tholos.hub.gitobjects import (
     parse_pointer,
     parse_tree,
 )
+from tholos.hub.mirror.promises import promised
 from tholos.hub.models import Repo
 from tholos.hub.operations import ATTRIBUTES_FILE
 from tholos.hub.packs import Pack, PackedObject
@@ -67,7 +68,20 @@ class _Shape:
 class Incoming:
     """Checks what a pack holds against the rules and the repo it is meant for. Reads only; one per push."""
 
-    def __init__(self, read: ReadSession, blobs: BlobStore, repo: Repo, pack: Pack | None, max_blob_bytes: int) -> None:
+    def __init__(
+        self,
+        read: ReadSession,
+        blobs: BlobStore,
+        repo: Repo,
+        pack: Pack | None,
+        max_blob_bytes: int,
+        *,
+        from_upstream: bool = False,
+    ) -> None:
+        """``from_upstream``: what pointers name may come later, from where the pack came."""
+        self.named: dict[str, int] = {}
+        """Content that pointers name and the repo does not possess, with its size: of packs from an upstream only."""
+        self._from_upstream = from_upstream
         self._read = read
         self._blobs = blobs
         self._repo = repo
@@ -291,9 +305,16 @@ class Incoming:
             elif pointer := self._pointer(entry.oid, full):
                 pointers.append((full, pointer))
         self._check_absent(absent)
-        possessed = repository.possessed(self._read, self._repo.id, [pointer.sha256 for _, pointer in pointers])
+        sha256s = [pointer.sha256 for _, pointer in pointers]
+        possessed = repository.possessed(self._read, self._repo.id, sha256s)
+        elsewhere = promised(self._read, self._repo.id, sha256s)
         for full, pointer in pointers:
             known = possessed.get(pointer.sha256)
+            if known is None and self._from_upstream:
+                self._name(full, pointer)
+                continue
+            if elsewhere.get(pointer.sha256) == pointer.size:
+                continue
             if known is None or known.size != pointer.size or not self._blobs.exists(pointer.sha256):
                 raise PointerToNothing(
                     f'"{full}" is a Git LFS pointer to content that was not uploaded to this repo.',
@@ -302,6 +323,14 @@ class Incoming:
                     sha256=pointer.sha256,
                 )
         self._files.update(entry.oid for entry in new)
+
+    def _name(self, path: str, pointer: Pointer) -> None:
+        if self.named.setdefault(pointer.sha256, pointer.size) != pointer.size:
+            raise InvalidObject(
+                f'"{path}" names content of another size than a file before it does.',
+                next="One of the two Git LFS pointers is wrong; correct it upstream.",
+                path=path,
+            )
 
     def _pointer(self, oid: str, path: str) -> Pointer | None:
         """Checks one file of the pack; what it points at when it is a pointer."""
@@ -326,9 +355,11 @@ class Incoming:
     def _check_absent(self, absent: dict[str, str]) -> None:
         known = git_blobs(self._read, absent)
         self.relied_on.update(absent)
-        possessed = repository.possessed(self._read, self._repo.id, [blob.sha256 for blob in known.values()])
+        sha256s = [blob.sha256 for blob in known.values()]
+        possessed = repository.possessed(self._read, self._repo.id, sha256s)
+        elsewhere = promised(self._read, self._repo.id, sha256s)
         for oid, path in absent.items():
-            if oid not in known or known[oid].sha256 not in possessed:
+            if oid not in known or (known[oid].sha256 not in possessed and known[oid].sha256 not in elsewhere):
                 raise _missing(oid, f'the file "{path}"')
 
     # -- the pack

@@ -20,6 +20,7 @@ from tholos.hub import repository
 from tholos.hub.access import require_content
 from tholos.hub.errors import ContentDeleted
 from tholos.hub.gitobjects import DIRECTORY_MODE, EMPTY_TREE_ID, Pointer, parse_tree
+from tholos.hub.mirror.promises import is_promised
 from tholos.hub.models import Repo, RepoBlob, RepoXetFile, RepoXorb, Revision
 from tholos.hub.names import HEADS, RepoKind
 from tholos.hub.quotas import Quota, require_room
@@ -50,8 +51,10 @@ class LfsFile:
 
 
 def require_kept(read: ReadSession, repo: Repo, entry: TreeEntry) -> None:
-    """Lets pass a file whose content the repo still possesses. Raises ContentDeleted."""
-    if entry.sha256 is not None and read.get(RepoBlob, (repo.id, entry.sha256)) is None:
+    """Lets pass a file whose content the repo still possesses, or has still to fetch. Raises ContentDeleted."""
+    if entry.sha256 is None or read.get(RepoBlob, (repo.id, entry.sha256)) is not None:
+        return
+    if not is_promised(read, repo.id, entry):
         raise ContentDeleted(
             f'The content of "{entry.path}" was deleted from {repo.label} for good.',
             next="Ask for another revision, or its owner for the file.",

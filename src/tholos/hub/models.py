@@ -258,7 +258,8 @@ class GitBlob(Base):
     __tablename__ = "git_blobs"
 
     oid: Mapped[str] = mapped_column(OID, primary_key=True)
-    sha256: Mapped[str] = mapped_column(ForeignKey("blobs.sha256"))
+    sha256: Mapped[str] = mapped_column(SHA256)
+    """A blob's; what a mirror names may not be here yet (`repo_promises`)."""
     size: Mapped[int] = mapped_column(BigInteger)
     """Size of the content, not of the pointer."""
     lfs: Mapped[bool]

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
+from itertools import islice
 from pathlib import Path
 from typing import Final
 
@@ -30,6 +31,7 @@ from tholos.hub.foreign import ForeignCommit
 from tholos.hub.freshness import refuse_stale
 from tholos.hub.gitobjects import MAX_POINTER_BYTES, parse_pointer
 from tholos.hub.incoming import Arrival, Incoming
+from tholos.hub.mirror.promises import promise
 from tholos.hub.models import GitTag, Ref, Repo, Revision
 from tholos.hub.names import HEADS, MAIN, TAGS, RepoKind, check_ref_name
 from tholos.hub.operations import StagedFile
@@ -97,11 +99,19 @@ def spool_folder(services: Services) -> Path:
 
 
 def accept_push(
-    services: Services, actor: Actor, repo: Repo, commands: Sequence[RefCommand], pack: Pack | None, *, atomic: bool
+    services: Services,
+    actor: Actor,
+    repo: Repo,
+    commands: Sequence[RefCommand],
+    pack: Pack | None,
+    *,
+    atomic: bool,
+    from_upstream: bool = False,
 ) -> Iterator[str | list[Verdict]]:
     """Carries a push out: yields what it is at, in words, and at last the verdict on each command, in their order.
 
-    ``atomic`` lets all commands fail with one. Not inside a transaction.
+    ``atomic`` lets all commands fail with one. ``from_upstream``: what Git LFS pointers name is promised to the repo
+    instead of being here already. Not inside a transaction.
 
     Raises QuotaExceeded, DiskFull, ObjectCollision, ObjectMissing, StagedTooLongAgo, RepoNotFound, Forbidden, and
     InvalidToken, TokenExpired or AccountDisabled when the actor's key ends meanwhile; what is wrong with a command is
@@ -112,8 +122,9 @@ def accept_push(
     for verdict in verdicts:
         verdict.error = _refusal(verdict.command, verdicts)
     yield f"Checking {len(pack) if pack else 0} objects"
+    limit = services.settings.lfs_threshold_bytes
     with services.database.read() as read:
-        incoming = Incoming(read, services.blobs, repo, pack, services.settings.lfs_threshold_bytes)
+        incoming = Incoming(read, services.blobs, repo, pack, limit, from_upstream=from_upstream)
         _check(incoming, verdicts)
     if _hopeless(verdicts, atomic=atomic):
         yield _withdrawn(verdicts, atomic=atomic)
@@ -123,6 +134,7 @@ def accept_push(
         _check_quota(services, repo, incoming, arrivals)
         yield "Storing objects"
         _store(services, repo, pack, incoming, arrivals)
+    _promise(services, repo, incoming.named)
     yield "Updating refs"
     cards = _cards(services, repo, verdicts)
     try:
@@ -247,6 +259,15 @@ def _store_batch(
         if repository.held_repo(write, repo.id) is None:
             raise hidden(RepoNotFound, repo.label)
         stage_objects(write, repo.id, ready, trees)
+
+
+def _promise(services: Services, repo: Repo, named: Mapping[str, int]) -> None:
+    pending = iter(named.items())
+    while some := dict(islice(pending, _ROWS)):
+        with services.database.write() as write:
+            if repository.held_repo(write, repo.id) is None:
+                raise hidden(RepoNotFound, repo.label)
+            promise(write, repo.id, some)
 
 
 def _cards(services: Services, repo: Repo, verdicts: list[Verdict]) -> dict[str, Card]:

@@ -18,6 +18,7 @@ from tholos.accounts.errors import InvalidName
 from tholos.hub import errors, service
 from tholos.hub.addresses import REPO, Address, AddressDep, FileAddressDep
 from tholos.hub.downloads import file_response
+from tholos.hub.mirror.following import answering
 from tholos.hub.operations import CommitLimits
 from tholos.hub.schemas import BlobOut, CommitIn, RevisionOut
 from tholos.kit.blobs import BlobMismatch, DiskFull
@@ -181,6 +182,7 @@ def get_file(
         service.require_content(read, actor, repo)
         entry = service.file(read, repo, revision.commit_id, target.path)
         service.require_kept(read, repo, entry)
+        followed = answering(services, read, repo, entry)
     assert entry.sha256 is not None  # it is a file
     headers: dict[str, Any] = dict(request.headers)
     service.note_download(
@@ -199,6 +201,7 @@ def get_file(
         rev=target.rev,
         commit_id=revision.commit_id,
         attachment=download,
+        answering=followed,
     )
 
 

@@ -16,6 +16,7 @@ from tholos.accounts.authorization import Action, Actor, hidden
 from tholos.hub import repository
 from tholos.hub.errors import BlobTooLarge, DiskLow, RepoNotFound
 from tholos.hub.freshness import keep_promised, refuse_collected
+from tholos.hub.mirror.promises import fulfil
 from tholos.hub.models import Repo, RepoBlob, StoredBlob
 from tholos.hub.names import RepoKind
 from tholos.hub.proposals import get_proposable, upload_limit
@@ -144,6 +145,7 @@ def record_upload(write: WriteSession, repo: Repo, blob: Blob) -> None:
     repository.insert_fresh(write, StoredBlob, [{"sha256": blob.sha256, "size": blob.size, "created_at": now}])
     refuse_collected(write, "blob", {blob.sha256: blob.stored_at})
     repository.insert_fresh(write, RepoBlob, [{"repo_id": repo.id, "sha256": blob.sha256, "created_at": now}])
+    fulfil(write, repo.id, blob.sha256)
 
 
 def _finish(services: Services, upload: Upload, writer: BlobWriter) -> Blob:

@@ -8,6 +8,7 @@ from typing import Any, Literal
 
 from tholos.accounts.authorization import Action, Actor, authorize
 from tholos.hub import service as hub
+from tholos.hub.mirror.promises import here
 from tholos.imports import repository
 from tholos.imports.errors import NothingToImport
 from tholos.imports.kinds import DETECT, IMPORT
@@ -65,7 +66,8 @@ def describe(services: Services, actor: Actor, name: str, rev: str) -> Described
 
 def describe_revision(services: Services, read: ReadSession, repo: hub.Repo, revision: hub.Revision) -> Described:
     """What the model of a revision is; the caller has authorized the repo."""
-    files = {entry.path: entry for entry in hub.tree(read, repo, revision.commit_id) if entry.type == "file"}
+    entries = here(read, repo.id, hub.tree(read, repo, revision.commit_id))
+    files = {entry.path: entry for entry in entries if entry.type == "file"}
     model = _model(services, files.get(MODEL_JSON))
     kept = _kept_report(services, files)
     if kept is not None:

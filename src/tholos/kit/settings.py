@@ -281,6 +281,55 @@ class Settings(BaseSettings):
     )
     webhook_log_days: float = Field(30.0, gt=0, le=3650, description="Days for which deliveries of webhooks are kept.")
 
+    # -- other hubs
+    upstream_url: str = Field(
+        "",
+        max_length=500,
+        pattern=r"^(https?://[^\s?#@]+)?$",
+        description="Base URL of the hub from which a repo is fetched when a signed-in user asks for one that is not "
+        "here, such as https://huggingface.co. Empty: from none.",
+    )
+    upstream_token: str = Field(
+        "",
+        max_length=1000,
+        pattern=r"^[\x21-\x7e]*$",
+        description="Token that the upstream is shown, and nobody else. What it opens there, users here may fetch.",
+        json_schema_extra={"secret": True},
+    )
+    upstream_refresh_s: float = Field(
+        300.0,
+        ge=1,
+        le=30 * 86400,
+        description="Seconds after which a fetched repo is compared with the upstream.",
+    )
+    upstream_timeout_s: float = Field(
+        8.0, ge=0.1, le=600, description="Seconds without a byte after which an upstream counts as away."
+    )
+    upstream_visibility: Literal["public", "private"] = Field(
+        "public",
+        description="Who may read what was fetched from the upstream: everyone, or administrators, who are then the "
+        "only ones for whom it is fetched.",
+    )
+    max_upstream_fetches: int = Field(
+        4, ge=1, le=64, description="Repos and files that are fetched from upstreams at the same time."
+    )
+    mirror_upstreams: str = Field(
+        "",
+        max_length=10_000,
+        description="Base URLs, separated by commas, that users who are no administrators may mirror from.",
+    )
+    mirror_sync_s: float = Field(
+        0.0,
+        ge=0,
+        le=365 * 86400,
+        description="Seconds after which mirrors are brought up to date. 0: on demand only.",
+    )
+
+    @property
+    def mirror_dir(self) -> Path:
+        """Files that are being fetched from upstreams, and the locks of who fetches them."""
+        return self.home / "mirror"
+
     @property
     def blobs_dir(self) -> Path:
         return self.home / "blobs"

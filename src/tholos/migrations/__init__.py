@@ -19,6 +19,7 @@ _ROOMS_WITH_TABLES = (
     "jobs",
     "hub",
     "hub.search",
+    "hub.mirror",
     "community",
     "scanning",
     "data",

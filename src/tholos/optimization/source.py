@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from tholos.hub import service as hub
+from tholos.hub.mirror.promises import require_here
 from tholos.kit.blobs import BlobStore
 from tholos.kit.database import ReadSession
 from tholos.optimization.errors import NothingToCompile
@@ -48,6 +49,7 @@ def source_of(read: ReadSession, blobs: BlobStore, repo: hub.Repo, revision: hub
     Raises NothingToCompile when it has no model.json or no original pipeline, and BrokenModel.
     """
     files = {entry.path: entry for entry in hub.tree(read, repo, revision.commit_id) if entry.type == "file"}
+    require_here(read, repo.id, files.values())
     where = f"{repo.full_name} at {revision.commit_id[:10]}"
     if MODEL_JSON not in files:
         raise NothingToCompile(

@@ -217,6 +217,12 @@ class ContentDeleted(errors.NotFound):
     default_code = "content_deleted"
 
 
+class ContentElsewhere(errors.Conflict):
+    """The content is still with the upstream."""
+
+    default_code = "content_elsewhere"
+
+
 class ContentTypeWrong(errors.InvalidInput):
     """The body is of a type that predictions do not take."""
 
@@ -683,6 +689,12 @@ class MergeConflict(errors.Conflict):
     """Both sides of the merge have changed the same files."""
 
     default_code = "merge_conflict"
+
+
+class MirrorNotFound(errors.NotFound):
+    """The repo is no mirror."""
+
+    default_code = "mirror_not_found"
 
 
 class MissingScope(errors.Forbidden):
@@ -1267,6 +1279,36 @@ class UploadIncomplete(errors.InvalidInput):
     default_code = "upload_incomplete"
 
 
+class UpstreamBroken(errors.TholosError):
+    """The upstream's answer is not what it should be."""
+
+    default_code = "upstream_broken"
+
+
+class UpstreamBusy(errors.Unavailable):
+    """The repo or file is being fetched from the upstream."""
+
+    default_code = "upstream_busy"
+
+
+class UpstreamNotAllowed(errors.Forbidden):
+    """The operator has not allowed to mirror from there."""
+
+    default_code = "upstream_not_allowed"
+
+
+class UpstreamNotFound(errors.NotFound):
+    """The upstream has no such repo, or does not show it."""
+
+    default_code = "upstream_not_found"
+
+
+class UpstreamUnavailable(errors.Unavailable):
+    """The upstream does not answer."""
+
+    default_code = "upstream_unavailable"
+
+
 class WebhookNotFound(errors.NotFound):
     """You have no such webhook."""
 
@@ -1333,6 +1375,7 @@ BY_CODE: Mapping[str, type[errors.TholosError]] = {
     "commit_too_large": CommitTooLarge,
     "content_collected": ContentCollected,
     "content_deleted": ContentDeleted,
+    "content_elsewhere": ContentElsewhere,
     "content_type_wrong": ContentTypeWrong,
     "corrupt_images": CorruptImages,
     "cross_origin_refused": CrossOriginRefused,
@@ -1411,6 +1454,7 @@ BY_CODE: Mapping[str, type[errors.TholosError]] = {
     "last_organization_admin": LastOrganizationAdmin,
     "member_not_found": MemberNotFound,
     "merge_conflict": MergeConflict,
+    "mirror_not_found": MirrorNotFound,
     "missing_scope": MissingScope,
     "mixed_columns": MixedColumns,
     "mixed_formats": MixedFormats,
@@ -1508,6 +1552,11 @@ BY_CODE: Mapping[str, type[errors.TholosError]] = {
     "unsupported_file": UnsupportedFile,
     "unsupported_type": UnsupportedType,
     "upload_incomplete": UploadIncomplete,
+    "upstream_broken": UpstreamBroken,
+    "upstream_busy": UpstreamBusy,
+    "upstream_not_allowed": UpstreamNotAllowed,
+    "upstream_not_found": UpstreamNotFound,
+    "upstream_unavailable": UpstreamUnavailable,
     "webhook_not_found": WebhookNotFound,
     "xet_file_not_found": XetFileNotFound,
     "xorb_not_found": XorbNotFound,

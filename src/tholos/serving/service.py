@@ -17,6 +17,7 @@ from tholos.accounts.errors import MissingScope, NameReserved
 from tholos.accounts.names import RESERVED, check_name
 from tholos.accounts.service import namespace_for, record_audit
 from tholos.hub import service as hub
+from tholos.hub.mirror.promises import require_here
 from tholos.hub.service import MAIN, RepoKind
 from tholos.jobs.lineage import Edge, forget_links, record_link
 from tholos.kit.blobs import BlobStore
@@ -171,6 +172,7 @@ def _choose(database: Database, blobs: BlobStore, actor: Actor, *, model: str, r
         repo, commit = hub.resolve(read, actor, RepoKind.MODEL, model, revision)
         hub.require_content(read, actor, repo)
         entries = hub.tree(read, repo, commit.commit_id, recursive=True)
+        require_here(read, repo.id, entries)
         for entry in entries:
             hub.require_kept(read, repo, entry)
     files = [

@@ -10,6 +10,7 @@ from typing import Any, Final
 
 from tholos.accounts.authorization import Actor
 from tholos.hub import service as hub
+from tholos.hub.mirror.promises import require_here
 from tholos.jobs.context import JobContext
 from tholos.jobs.sandbox.run import Limits, Listener, choose
 from tholos.kit.blobs import BlobStore
@@ -91,6 +92,7 @@ def describe(read: ReadSession, blobs: BlobStore, repo: hub.Repo, revision: hub.
             next="Its author has to push one; `tholos algorithms init FOLDER` writes an example.",
             field="",
         )
+    require_here(read, repo.id, found)
     with blobs.open(found[0].sha256) as file:
         return parse_description(file.read(MAX_DESCRIPTION_BYTES + 1))
 
@@ -119,6 +121,7 @@ def check_out(read: ReadSession, found: SharedAlgorithm) -> list[tuple[str, str]
             next="Its author has to push that file, or name another.",
             field="entry",
         )
+    require_here(read, found.repo.id, entries)
     return [(entry.path, entry.sha256) for entry in entries if entry.sha256 is not None]
 
 

@@ -16,6 +16,8 @@ from tholos.data.repository import view_of
 from tholos.hub import service as hub
 from tholos.hub.gateforms import form_of
 from tholos.hub.licences import licence_report
+from tholos.hub.mirror.promises import is_promised
+from tholos.hub.mirror.service import mirror_of
 from tholos.hub.rendering import render
 from tholos.imports.service import describe_revision
 from tholos.kit.database import ReadSession
@@ -125,6 +127,7 @@ def show_card(request: Request, at: At, actor: OptionalActor, read: Read, servic
         "licence": licence_report(read, services.blobs, actor, at.kind, at.name, found.revision.commit_id),
         "may_change": may(actor, Action.WRITE, found.repo),
         "may_share": may(actor, Action.ADMIN, found.repo),
+        "mirror": mirror_of(read, found.repo),
         "told": told,
         "used": usage_of(read, found.repo),
     }
@@ -159,8 +162,10 @@ def show_file(
     entry = hub.file(read, found.repo, found.revision.commit_id, path)
     hub.require_kept(read, found.repo, entry)
     assert entry.sha256 is not None
-    with services.blobs.open(entry.sha256) as file:
-        text = _as_text(file.read(_SHOWN_BYTES))
+    text = None
+    if not is_promised(read, found.repo.id, entry):
+        with services.blobs.open(entry.sha256) as file:
+            text = _as_text(file.read(_SHOWN_BYTES))
     return page(
         request,
         "file.html",

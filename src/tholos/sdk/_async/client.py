@@ -14,6 +14,7 @@ from tholos.sdk._async.datasets import AsyncDataset, AsyncDatasets
 from tholos.sdk._async.deployments import AsyncDeployments
 from tholos.sdk._async.evaluations import AsyncEvaluations
 from tholos.sdk._async.jobs import AsyncJob, AsyncJobs
+from tholos.sdk._async.mirrors import AsyncMirrors
 from tholos.sdk._async.models import AsyncModel, AsyncModels
 from tholos.sdk._async.repos import AsyncRepoHandle, AsyncRepos
 from tholos.sdk._async.scans import AsyncScans
@@ -63,6 +64,7 @@ class AsyncClient:
         self.search = AsyncSearching(self.transport)
         self.scans = AsyncScans(self)
         self.keys = AsyncKeys(self.transport)
+        self.mirrors = AsyncMirrors(self)
         self.users = AsyncUsers(self.transport)
         self.organizations = AsyncOrganizations(self.transport)
         self.webhooks = AsyncWebhooks(self.transport)

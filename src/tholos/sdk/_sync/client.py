@@ -15,6 +15,7 @@ from tholos.sdk._sync.datasets import Dataset, Datasets
 from tholos.sdk._sync.deployments import Deployments
 from tholos.sdk._sync.evaluations import Evaluations
 from tholos.sdk._sync.jobs import Job, Jobs
+from tholos.sdk._sync.mirrors import Mirrors
 from tholos.sdk._sync.models import Model, Models
 from tholos.sdk._sync.repos import RepoHandle, Repos
 from tholos.sdk._sync.scans import Scans
@@ -64,6 +65,7 @@ class Client:
         self.search = Searching(self.transport)
         self.scans = Scans(self)
         self.keys = Keys(self.transport)
+        self.mirrors = Mirrors(self)
         self.users = Users(self.transport)
         self.organizations = Organizations(self.transport)
         self.webhooks = Webhooks(self.transport)

@@ -13,10 +13,7 @@ from typing import Final
 from tholos.hub import service as hub
 from tholos.hub.gitobjects import is_commit_id
 from tholos.hub.names import HEADS
-from tholos.kit.errors import TholosError
-from tholos.kit.services import Services
-from tholos.wire.git.packing import pack
-from tholos.wire.git.pktlines import (
+from tholos.hub.pktlines import (
     DELIMITER,
     FLUSH,
     MAX_BAND,
@@ -28,6 +25,9 @@ from tholos.wire.git.pktlines import (
     line,
     until_flush,
 )
+from tholos.kit.errors import TholosError
+from tholos.kit.services import Services
+from tholos.wire.git.packing import pack
 
 AGENT: Final = f"agent=tholos/{version('tholos')}"
 _HEAD: Final = HEADS + hub.MAIN

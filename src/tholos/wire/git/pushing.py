@@ -15,12 +15,12 @@ from typing import IO, Final
 from tholos.accounts.authorization import Actor
 from tholos.hub import service as hub
 from tholos.hub.errors import DiskLow, PushTooLarge
+from tholos.hub.pktlines import FLUSH, BadFrame, Mark, band, frames, line, until_flush
 from tholos.kit.blobs import DiskFull
 from tholos.kit.errors import TholosError
 from tholos.kit.logs import get_logger
 from tholos.kit.services import Services
 from tholos.wire.git.fetching import AGENT, listed
-from tholos.wire.git.pktlines import FLUSH, BadFrame, Mark, band, frames, line, until_flush
 
 _CAPABILITIES: Final = (
     f"report-status delete-refs side-band-64k quiet atomic ofs-delta no-thin object-format=sha1 {AGENT}"

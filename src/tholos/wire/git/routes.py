@@ -15,12 +15,13 @@ from starlette.requests import ClientDisconnect
 from tholos.accounts.authorization import Actor
 from tholos.hub import service as hub
 from tholos.hub.errors import RepoNotFound, UploadIncomplete
+from tholos.hub.mirror.through import through
+from tholos.hub.pktlines import BadFrame
 from tholos.kit.errors import InvalidInput, PayloadTooLarge
 from tholos.kit.http import ServicesDep
 from tholos.kit.services import Services
 from tholos.wire.git import fetching, pushing
 from tholos.wire.git.access import GitRoute, git_actor
-from tholos.wire.git.pktlines import BadFrame
 
 _FRESH: Final = {"cache-control": "no-cache, max-age=0, must-revalidate", "expires": "Fri, 01 Jan 1980 00:00:00 GMT"}
 _MODERN = re.compile(r"(?:.*:)?version=2(?::.*)?")
@@ -67,6 +68,8 @@ def router(kind: hub.RepoKind) -> APIRouter:
         namespace: str, name: str, request: Request, actor: _ActorDep, services: ServicesDep, service: str = ""
     ) -> Response:
         full_name = _full_name(namespace, name)
+        if service == "git-upload-pack":
+            through(services, actor, kind, full_name)
         try:
             refs = _refs(services, actor, kind, full_name, service)
         except RepoNotFound:

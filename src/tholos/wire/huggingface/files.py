@@ -9,6 +9,7 @@ from starlette.responses import Response
 from tholos.hub import service as hub
 from tholos.hub.downloads import file_response
 from tholos.hub.errors import EntryNotFound, InvalidPath
+from tholos.hub.mirror.following import answering
 from tholos.hub.xet.repository import own_xet_hashes
 from tholos.kit.database import ReadSession
 from tholos.kit.errors import PayloadTooLarge, TholosError
@@ -81,6 +82,7 @@ def download(call: Call) -> Response:
             return refusal(error, call.request_id, headers=commit)
         xet_hash = advertised(call, read, repo.id, found)
         warning = unsafe_warning(read, call.actor, repo, found)
+        followed = answering(call.services, read, repo, found)
     assert found.sha256 is not None  # it is a file
     try:
         response = file_response(
@@ -90,6 +92,7 @@ def download(call: Call) -> Response:
             rev=call.rev,
             commit_id=revision.commit_id,
             attachment=call.flag("download"),
+            answering=followed,
         )
     except TholosError as error:
         return refusal(error, call.request_id, headers=commit)

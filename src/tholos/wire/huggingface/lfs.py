@@ -15,6 +15,8 @@ from tholos.accounts.authorization import ANONYMOUS, Action, Actor
 from tholos.hub import service as hub
 from tholos.hub.downloads import file_response
 from tholos.hub.errors import EntryNotFound, GatedRepo, RepoNotFound, UploadIncomplete
+from tholos.hub.mirror.following import answering
+from tholos.hub.mirror.promises import promised
 from tholos.kit.errors import InvalidInput, NotAuthenticated
 from tholos.kit.signing import InvalidSignature, Signer
 from tholos.wire.huggingface.addresses import Address, address, streamed
@@ -69,12 +71,13 @@ def download(call: Call) -> Response:
         actor = accounts.actor_of_key(read, grant["key"]) if grant.get("key") else ANONYMOUS
         repo = hub.get_repo_by_id(read, actor, str(grant["repo"]))
         hub.require_content(read, actor, repo)
-        size = hub.possessed_sizes(call.services, read, repo, [oid]).get(oid)
-    if size is None:
+        sizes = promised(read, repo.id, [oid]) | hub.possessed_sizes(call.services, read, repo, [oid])
+        entry = hub.TreeEntry(oid, "file", sizes.get(oid), oid, oid, lfs=True)
+        followed = answering(call.services, read, repo, entry)
+    if entry.size is None:
         raise EntryNotFound(f"The repo has no object {oid}.", next="Ask for the batch again.")
-    entry = hub.TreeEntry(oid, "file", size, oid, oid, lfs=True)
     headers = dict(call.request.headers)
-    return file_response(call.services.blobs, entry, headers, rev="", commit_id="", attachment=True)
+    return file_response(call.services.blobs, entry, headers, rev="", commit_id="", attachment=True, answering=followed)
 
 
 def locks(_call: Call) -> Response:
@@ -114,6 +117,8 @@ def _known(call: Call, operation: Operation, oids: list[str], *, proposes: bool)
                 raise NotAuthenticated(error.message, next="Sign in with a token as the password.") from error
             raise
         sizes = hub.possessed_sizes(call.services, read, repo, oids)
+        if operation == "download":
+            sizes |= promised(read, repo.id, oids)
     return _Known(repo, sizes, proposes, hub.upload_limit(call.services, actor, repo))
 
 

@@ -20,6 +20,7 @@ from tholos.accounts.authorization import Actor
 from tholos.accounts.dependencies import optional_actor
 from tholos.hub import service as hub
 from tholos.hub.errors import RepoNotFound, UploadIncomplete
+from tholos.hub.mirror.through import through
 from tholos.kit.errors import MethodNotAllowed, TholosError
 from tholos.kit.http import BodyTooLarge, InternalError
 from tholos.kit.logs import get_logger
@@ -126,7 +127,15 @@ def _run(
     request: Request, services: Services, address: Address, names: dict[str, str], path: str, body: bytes
 ) -> Response:
     assert address.handle is not None  # an address has one or the other
-    return address.handle(Call(request, services, _actor(request, services), names, path, body))
+    call = Call(request, services, _actor(request, services), names, path, body)
+    if "name" in names and (request.method in _BODILESS or _asks(path)):
+        through(services, call.actor, call.kind, call.repo_name)
+    return address.handle(call)
+
+
+def _asks(path: str) -> bool:
+    """Whether a POST to this path only asks for something."""
+    return path.endswith("/objects/batch") or "/paths-info/" in path
 
 
 def _actor(request: Request, services: Services) -> Actor:

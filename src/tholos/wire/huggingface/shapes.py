@@ -10,6 +10,7 @@ from typing import Any, Final
 
 from tholos.accounts.authorization import ANONYMOUS, Actor
 from tholos.hub import service as hub
+from tholos.hub.mirror.promises import here
 from tholos.hub.quotas import repo_bytes
 from tholos.hub.trees import first_files
 from tholos.kit.database import ReadSession
@@ -95,7 +96,7 @@ class RepoFacts:
         if self.repo.kind is not hub.RepoKind.MODEL:
             return {}
         if self.revision is not None:
-            return hub.describe(self.services.blobs, self.files)
+            return hub.describe(self.services.blobs, here(self.read, self.repo.id, self.files))
         return self.document.details if self.document else {}
 
     @property
