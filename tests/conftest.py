@@ -212,7 +212,7 @@ class Platform:
                 stderr=log,
                 text=True,
             )
-        deadline = time.monotonic() + 60
+        deadline = time.monotonic() + 180
         while not (self.home / "run" / "server.json").exists():
             said = (self.home.parent / "platform.log").read_text()
             assert self.process.poll() is None, f"the platform ended with {self.process.returncode}\n{said}"

@@ -16,6 +16,7 @@ from fastapi.testclient import TestClient
 from sqlalchemy import select, update
 
 from tholos.accounts.authorization import Actor
+from tholos.accounts.service import create_administrator
 from tholos.hub import freshness
 from tholos.hub import service as hub
 from tholos.hub.freshness import ContentCollected, StagedTooLongAgo, xet_generation
@@ -28,15 +29,22 @@ from tholos.hub.models import (
     RepoBlob,
     StoredBlob,
     StoredXorb,
+    XorbKeyUpload,
+    XorbUpload,
 )
 from tholos.hub.storage import collection as collecting
 from tholos.hub.storage import state
 from tholos.hub.storage.collection import Collected
+from tholos.hub.storage.schedule import enqueue_when_due
 from tholos.hub.storage.state import CollectionRunning
 from tholos.hub.storage.verification import verify
 from tholos.hub.xet import service as xet
 from tholos.hub.xet.access import Grant
+from tholos.hub.xet.xorbs import XorbReader
+from tholos.jobs.models import Job, JobState
+from tholos.kit.blobs import XorbIndex
 from tholos.kit.services import Services
+from tholos.migrations import metadata
 
 sys.path.insert(0, str(Path(__file__).parent / "xet"))
 
@@ -129,6 +137,97 @@ def test_a_deleted_repo_leaves_nothing(
         assert len(read.scalars(select(GitTree.oid)).all()) == 1  # the other repo's first commit
         assert len(read.scalars(select(GitBlob.oid)).all()) == 1
     assert verify(services.database, services.blobs).is_sound
+
+
+@pytest.mark.parametrize("rewrite", [False, True])
+def test_what_was_deleted_for_good_frees_its_bytes(
+    services: Services,
+    repo: Repo,
+    commit: Callable[..., Any],
+    ada: Actor,
+    as_ada: TestClient,
+    collect: Callable[..., Collected],
+    files: Any,
+    rewrite: bool,
+):
+    doomed, shared = os.urandom(20_000), os.urandom(10_000)
+    first = commit(hub.AddBytes("a.bin", doomed), hub.AddBytes("b.bin", shared), hub.AddBytes("c.txt", b"small"))
+    other = hub.create_repo(services.database, services.blobs, ada, hub.RepoKind.MODEL, "ada/other")
+    hub.commit(services.database, services.blobs, ada, other, [hub.AddBytes("b.bin", shared)], "Share")
+    gone = [sha(doomed), sha(shared)]
+    assert hub.delete_lfs_files(services, ada, hub.RepoKind.MODEL, "ada/penguins", gone, rewrite=rewrite) == 2
+    assert verify(services.database, services.blobs).is_sound
+    promised = collect(dry_run=True)
+    found = collect()
+    assert (found.blobs, found.freed_bytes) == (1, len(doomed))
+    assert (promised.blobs, promised.freed_bytes) == (1, len(doomed))
+    assert not services.blobs.exists(sha(doomed))
+    assert services.blobs.exists(sha(shared))
+    report = verify(services.database, services.blobs)
+    assert report.is_sound, report.damage
+    answer = as_ada.get(f"/api/v1/models/ada/penguins/files/{first.commit_id}/a.bin")
+    assert answer.json()["error"]["code"] == "content_deleted"
+    assert as_ada.get(f"/api/v1/models/ada/penguins/tree/{first.commit_id}").status_code == 200
+    later(services)
+    commit(hub.AddBytes("again.bin", doomed))  # whoever has the bytes may bring them back
+    assert files("main")["again.bin"] == doomed
+    assert verify(services.database, services.blobs).is_sound
+
+
+def test_content_goes_though_a_limited_token_sent_its_xorb(
+    services: Services, repo: Repo, ada: Actor, collect: Callable[..., Collected]
+):
+    """What was noted about who sent a xorb goes with it, and does not keep it."""
+    xorb = Xorb([os.urandom(5000)])
+    now = freshness.utcnow() - timedelta(days=1)
+    services.blobs.put_bytes(b"unrelated")
+    with services.blobs.xorbs.writer() as writer:
+        writer.write(xorb.body)
+        writer.finish(xorb.hash, _index_of(xorb))
+    with services.database.write() as write:
+        write.add(
+            StoredXorb(
+                hash=xorb.hash,
+                size=len(xorb.body),
+                raw_bytes=5000,
+                chunks=1,
+                created_at=now,
+                acknowledged_at=now,
+            )
+        )
+        write.flush()
+        write.add(XorbUpload(account_id=ada.account_id, xorb_hash=xorb.hash, size=len(xorb.body)))
+        write.add(XorbKeyUpload(key_id=ada.key_id, xorb_hash=xorb.hash, size=len(xorb.body)))
+    collect()
+    later(services)
+    assert collect().xorbs == 1
+    with services.database.read() as read:
+        assert read.scalars(select(XorbUpload)).all() == []
+        assert read.scalars(select(XorbKeyUpload)).all() == []
+
+
+def _index_of(xorb: Xorb) -> XorbIndex:
+    reader = XorbReader()
+    reader.feed(xorb.body)
+    return reader.finish(xorb.hash)
+
+
+def test_every_column_with_a_contents_name_says_whether_it_keeps_it():
+    """A column that names content by SHA-256 and is not known to marking would lose it."""
+    about_content = {
+        ("blobs", "sha256"),
+        ("git_blobs", "sha256"),  # alive where a repo possesses it
+        ("file_scans", "sha256"),  # what a scan found is true of the content wherever it is
+    }
+    unknown = {
+        (table.name, column.name)
+        for table in metadata().tables.values()
+        for column in table.columns
+        if "sha256" in column.name
+        and not any(key.target_fullname == "blobs.sha256" for key in column.foreign_keys)
+        and not column.info.get("names_content")
+    }
+    assert unknown <= about_content
 
 
 def test_what_was_promised_is_fresh(services: Services, repo: Repo, as_ada: TestClient, collect: Any):
@@ -291,6 +390,24 @@ def test_commits_go_on_while_it_collects(services: Services, repo: Repo, ada: Ac
     assert files("main") == expected
     assert expected
     assert verify(services.database, services.blobs).is_sound
+
+
+@pytest.mark.parametrize("pair", [("sqlite", "folder")])
+def test_by_itself_when_it_is_due(services: Services):
+    with services.database.write() as write:
+        assert enqueue_when_due(write, 3600) is None  # nobody yet in whose name
+    with services.database.write() as write:
+        create_administrator(write)
+        job = enqueue_when_due(write, 3600)
+        assert job is not None
+        assert (job.kind, job.payload) == ("hub.collect", {"dry_run": False})
+        assert enqueue_when_due(write, 3600) is None  # one is enough
+        write.execute(update(Job).values(state=JobState.SUCCEEDED))
+    holder, _, _ = state.begin(services.database, 3600)
+    state.end(services.database, holder, finished=True)
+    with services.database.write() as write:
+        assert enqueue_when_due(write, 3600) is None
+        assert enqueue_when_due(write, 0) is not None
 
 
 @pytest.mark.parametrize("pair", [("sqlite", "folder")])

@@ -149,6 +149,20 @@ def test_facets_filters_and_orders(make: Make, as_ada: TestClient, ada: Actor, s
     assert [hit["name"] for hit in newest] == ["ada/m3", "ada/m2", "ada/m1", "ada/m0"]
 
 
+def test_algorithms_are_found_and_have_a_page_of_their_own(make: Make, as_ada: TestClient, as_bob: TestClient) -> None:
+    make("ada/centroid", "---\ntags: [means]\n---\nDistances.", kind=RepoKind.ALGORITHM)
+    make("ada/hidden-means", kind=RepoKind.ALGORITHM, public=False)
+    make("ada/model-of-means")
+    for client, hits in ((as_ada, ["ada/centroid", "ada/hidden-means"]), (as_bob, ["ada/centroid"])):
+        found = client.get("/api/v1/search", params={"q": "means", "kind": "algorithm"}).json()
+        assert sorted(hit["name"] for hit in found["items"]) == hits
+        assert found["facets"]["kind"] == [{"value": "algorithm", "count": len(hits)}]
+        page = client.get("/algorithms", params={"search": "maens"})
+        assert page.status_code == 200
+        for name in ("ada/centroid", "ada/hidden-means", "ada/model-of-means"):
+            assert (f"{name}</a>" in page.text or f"/algorithms/{name}" in page.text) is (name in hits), name
+
+
 @pytest.mark.parametrize("many", [False, True])
 def test_pages_hold_every_hit_once_while_repos_change(
     make: Make, as_ada: TestClient, monkeypatch: pytest.MonkeyPatch, many: bool

@@ -48,6 +48,8 @@ COMMANDS: Final = {
     "users": ("tholos.cli.users:app", "List and create users (administrators)."),
     "reindex": ("tholos.cli.search:reindex", "Have the search index built anew (administrators)."),
     "hub": ("tholos.cli.hub:app", "Collect garbage and check the store (administrators)."),
+    "backup": ("tholos.cli.backups:backup", "Back up this machine's server, while it runs."),
+    "restore": ("tholos.cli.backups:restore", "Restore a backup into an empty home folder."),
     "config": ("tholos.cli.config:config", "Print every setting: value, default, meaning."),
 }
 """Name: (where it is, its line in the list of commands). The list is printed without importing any command."""

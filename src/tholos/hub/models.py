@@ -259,7 +259,7 @@ class GitBlob(Base):
 
     oid: Mapped[str] = mapped_column(OID, primary_key=True)
     sha256: Mapped[str] = mapped_column(SHA256)
-    """A blob's; what a mirror names may not be here yet (`repo_promises`)."""
+    """A blob's, unless that was deleted for good, or is still with a mirror's upstream (`repo_promises`)."""
     size: Mapped[int] = mapped_column(BigInteger)
     """Size of the content, not of the pointer."""
     lfs: Mapped[bool]

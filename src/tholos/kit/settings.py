@@ -197,8 +197,8 @@ class Settings(BaseSettings):
     )
     s3_redirect_downloads: bool = Field(
         False,
-        description="Send clients that download large files to the bucket itself, by links that hold for an hour: it "
-        "must be reachable for them.",
+        description="Send Hugging Face clients that download large files to the bucket itself, by links that hold for "
+        "an hour: it must be reachable for them.",
     )
     gc_grace_s: float = Field(
         7 * 24 * 3600.0,

@@ -67,6 +67,18 @@ class AmbiguousRevision(errors.InvalidInput):
     default_code = "ambiguous_revision"
 
 
+class BackupFailed(errors.Unavailable):
+    """The backup could not be made; the one before is as it was."""
+
+    default_code = "backup_failed"
+
+
+class BackupNotFound(errors.NotFound):
+    """There is no such backup."""
+
+    default_code = "backup_not_found"
+
+
 class BadCard(errors.Unprocessable):
     """The card's settings for reading the data are not valid."""
 
@@ -1009,6 +1021,12 @@ class RepoNotFound(errors.NotFound):
     default_code = "repo_not_found"
 
 
+class RestoreRefused(errors.Conflict):
+    """A backup is restored only where nothing is lost by it."""
+
+    default_code = "restore_refused"
+
+
 class RevisionNotFound(errors.NotFound):
     """The repo has no branch, tag or commit of that name."""
 
@@ -1350,6 +1368,8 @@ BY_CODE: Mapping[str, type[errors.TholosError]] = {
     "algorithm_unknown": AlgorithmUnknown,
     "algorithm_wrong_task": AlgorithmWrongTask,
     "ambiguous_revision": AmbiguousRevision,
+    "backup_failed": BackupFailed,
+    "backup_not_found": BackupNotFound,
     "bad_card": BadCard,
     "bad_cursor": BadCursor,
     "bad_git_request": BadGitRequest,
@@ -1507,6 +1527,7 @@ BY_CODE: Mapping[str, type[errors.TholosError]] = {
     "replica_lost": ReplicaLost,
     "repo_exists": RepoExists,
     "repo_not_found": RepoNotFound,
+    "restore_refused": RestoreRefused,
     "revision_not_found": RevisionNotFound,
     "revision_not_head": RevisionNotHead,
     "revision_not_servable": RevisionNotServable,

@@ -1,7 +1,7 @@
 """What an unfinished or mistyped word may have meant, from the words of names, tags and descriptions.
 
-Nothing is looked up beyond the public repos' words and the asker's own: a word of someone else's private repo is never
-offered, nor does it change what is.
+Nothing is looked up beyond the public repos' words and those of the asker and the asker's organizations: a word of
+someone else's private repo is never offered, nor does it change what is.
 """
 
 from __future__ import annotations
@@ -26,8 +26,11 @@ _LAST = "\U0010ffff"
 
 
 def scopes(actor: Actor) -> list[str]:
-    """Whose words an actor may be told: everyone's public ones and the actor's own."""
-    return [""] if actor.is_anonymous else ["", actor.account_id]
+    """Whose words an actor may be told: everyone's public ones, the actor's own and those of the actor's organizations.
+
+    With a limited token, which may not reach all of these, the public ones alone.
+    """
+    return [""] if actor.limits is not None else ["", *sorted(actor.owners)]
 
 
 def extended(read: ReadSession, actor: Actor, word: str) -> tuple[str, ...]:

@@ -30,6 +30,7 @@ _MAX_LANGUAGES: Final = 20
 _SIZES: Final = ((10**8, "<100M"), (10**9, "100M-1B"), (10**10, "1B-10B"), (10**11, "10B-100B"))
 _LARGEST: Final = ">100B"
 PUBLIC: Final = filter_term("scope", "public")
+GATED: Final = filter_term("gated", "true")
 
 
 def owner_term(owner_id: str) -> str:
@@ -186,6 +187,8 @@ def _facts(repo: Repo, doc: int, tags: Iterable[str], facets: Iterable[tuple[str
     found = {scope: None, filter_term("namespace", repo.namespace_key): None}
     found.update((sample_term(power), None) for power in SAMPLES if doc % (1 << power) == 0)
     found.update((filter_term(name, value), None) for name, value in facets)
+    if repo.gated:
+        found[GATED] = None
     found.update((filter_term("tag", tag), None) for tag in tags)
     for language in _words(repo.card.get("language"))[:_MAX_LANGUAGES]:
         found[filter_term("tag", f"language:{language}")] = None

@@ -6,7 +6,22 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, Final, cast
 
-from sqlalchemy import ColumnElement, Select, Table, func, literal, or_, select, table, text, tuple_
+from sqlalchemy import (
+    BigInteger,
+    ColumnElement,
+    Select,
+    Table,
+    Text,
+    func,
+    literal,
+    null,
+    or_,
+    select,
+    table,
+    text,
+    tuple_,
+)
+from sqlalchemy import cast as cast_to
 
 from tholos.accounts.authorization import Actor
 from tholos.hub.models import Repo
@@ -74,6 +89,11 @@ class Order:
         return tuple_(*(literal(value, c[name].type) for name, value in zip(self.columns, values, strict=True)))
 
 
+def found_in(terms: ColumnElement[str], term: str, *, is_sqlite: bool) -> ColumnElement[int]:
+    """Where a term stands in terms that end with a blank; 0 for nowhere."""
+    return (func.instr if is_sqlite else func.strpos)(terms, f" {term} ")
+
+
 @dataclass(frozen=True, slots=True)
 class Matching:
     """A search, compiled for one database and one actor."""
@@ -124,6 +144,22 @@ class Matching:
         found = query.offset(0).subquery().c  # PostgreSQL would rather walk all documents than sort those that match
         return select(*(found[name] for name in names)).order_by(*order.of(found)).limit(limit)
 
+    def counted(self, *names: str, order: Order, after: Sequence[Any] | None, limit: int, most: int) -> Select[Any]:
+        """Both in one pass over ``most`` hits at most: how many have which facets, and these columns of the first.
+
+        A row is either (facets, count, None …) or (None, None, and the columns), in any order.
+        """
+        asked = self.indexed(*dict.fromkeys(["facets", *names, *order.columns])).limit(most)
+        hits = asked.cte("hits").prefix_with("MATERIALIZED")
+        first = select(*(hits.c[name] for name in names)).order_by(*order.of(hits.c)).limit(limit)
+        if after is not None:
+            first = first.where(order.after(hits.c, after))
+        shown = first.subquery().c
+        # The columns are told by the first half of the union what they are.
+        page = select(cast_to(null(), Text()).label("shared"), cast_to(null(), BigInteger()).label("number"), *shown)
+        facets = select(hits.c.facets, func.count(), *(null() for _ in names)).group_by(hits.c.facets)
+        return cast("Select[Any]", page.union_all(facets))
+
     def horizon(self, order: Order, after: Sequence[Any] | None, budget: int) -> Select[Any]:
         """The place in an order that lies ``budget`` documents behind another, or behind the beginning."""
         query = select(*(DOCUMENTS.c[name] for name in order.columns)).order_by(*order.of(DOCUMENTS.c))
@@ -147,6 +183,5 @@ class Matching:
 
     def _held(self, c: Any) -> list[ColumnElement[bool]]:
         """Each term looked for in the text of the document."""
-        find = func.instr if self.is_sqlite else func.strpos
         held = c.facts + c.words + " "
-        return [or_(*(find(held, f" {term} ") > 0 for term in any_of)) for any_of in self.terms]
+        return [or_(*(found_in(held, term, is_sqlite=self.is_sqlite) > 0 for term in any_of)) for any_of in self.terms]

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from typing import Any, Final, Literal
 
-from sqlalchemy import select, text
+from sqlalchemy import text
 
 from tholos.accounts.authorization import Action, Actor, may
 from tholos.hub import repository
@@ -20,8 +20,8 @@ from tholos.hub.models import Repo
 from tholos.hub.names import RepoKind
 from tholos.hub.repos import require_reader
 from tholos.hub.search.corrections import corrected, extended
-from tholos.hub.search.documents import FACETS, SAMPLES
-from tholos.hub.search.matching import Condition, Matching, Order, Terms, sight
+from tholos.hub.search.documents import FACETS, GATED, SAMPLES
+from tholos.hub.search.matching import Condition, Matching, Order, Terms, found_in, sight
 from tholos.hub.search.words import filter_term, query_terms
 from tholos.kit.database import ReadSession, storable
 from tholos.kit.errors import InvalidInput
@@ -100,18 +100,19 @@ def search(read: ReadSession, actor: Actor, wanted: Wanted, *, cursor: str | Non
     """
     words, filters = _checked(actor, wanted)
     matching = _matching(read, actor, wanted, [*_extended(read, actor, words), *filters])
-    counts, matching = _counts(read, matching)
+    place = _Place.of(SORTS[wanted.sort], cursor, limit)
+    counts, matching, rows = _counts(read, matching, place)
     corrections: dict[str, Sequence[str]] = {}
     if not counts.total and words:
         corrections = {word: found for word in words if (found := corrected(read, actor, word))}
         if corrections:
             guessed = [(word, *corrections.get(word, ())) for word in words]
             matching = replace(matching, terms=(*guessed, *filters))
-            counts, matching = _counts(read, matching)
+            counts, matching, rows = _counts(read, matching, place)
             corrections = corrections if counts.total else {}
-    many = counts.estimated or _is_everything(matching)
-    page = _page(read, actor, matching, SORTS[wanted.sort], cursor, limit, many=many)
-    return Found(page, counts, corrections)
+    if rows is None:
+        rows = _rows(read, matching, place, many=True)
+    return Found(_page(read, actor, place, rows), counts, corrections)
 
 
 def list_found(
@@ -124,14 +125,15 @@ def list_found(
     if not many:
         sample = _sample(read, matching, SAMPLES[-1])
         many, matching = sample.is_large, replace(matching, is_scoped=sample.mostly_hidden)
-    return _page(read, actor, matching, SORTS[wanted.sort], cursor, limit, many=many)
+    place = _Place.of(SORTS[wanted.sort], cursor, limit)
+    return _page(read, actor, place, _rows(read, matching, place, many=many))
 
 
 def facet_values(read: ReadSession, actor: Actor, wanted: Wanted) -> Mapping[str, list[str]]:
     """The values of each facet among 10,000 of the hits. Raises as `search`."""
     words, filters = _checked(actor, wanted)
     matching = _matching(read, actor, wanted, [*_extended(read, actor, words), *filters])
-    lines, _ = _faceted(read, matching.indexed("facets").limit(EXACT_HITS))
+    lines = {facets for (facets,) in read.execute(matching.indexed("facets").limit(EXACT_HITS)).all()}
     found: dict[str, dict[str, None]] = {name: {} for name in FACETS}
     for line in "\n".join(lines).split("\n"):
         name, _, value = line.partition("=")
@@ -175,10 +177,11 @@ def _matching(read: ReadSession, actor: Actor, wanted: Wanted, terms: Sequence[t
         conditions.append(lambda c: c.parameters >= least)
     if (most := wanted.max_parameters) is not None:
         conditions.append(lambda c: c.parameters <= most)
-    if wanted.gated is not None:
-        behind = Repo.gated.is_not(None) if wanted.gated else Repo.gated.is_(None)
-        conditions.append(lambda c: c.repo_id.in_(select(Repo.id).where(behind)))
     is_sqlite = read.get_bind().dialect.name == "sqlite"
+    if wanted.gated:
+        terms = [*terms, (GATED,)]
+    elif wanted.gated is not None:
+        conditions.append(lambda c: found_in(c.facts + " ", GATED, is_sqlite=is_sqlite) == 0)
     if not is_sqlite:
         read.execute(text(_POSTGRES_PLANS))
     return Matching(is_sqlite, tuple(terms), sight(read, actor), tuple(conditions))
@@ -192,23 +195,38 @@ def _is_everything(matching: Matching) -> bool:
 # -- counting
 
 
-def _counts(read: ReadSession, matching: Matching) -> tuple[Counts, Matching]:
-    """The counts, and the search as it is best asked from then on."""
+def _counts(read: ReadSession, matching: Matching, place: _Place) -> tuple[Counts, Matching, list[Any] | None]:
+    """The counts, the search as it is best asked from then on, and the rows of the page if they were found as well."""
     sample = _sample(read, matching, SAMPLES[-1])
     if not sample.is_large and len(sample.lines) >= _SAMPLE_FOR_DOUBT:
         closer = _sample(read, matching, SAMPLES[0])
         if len(closer.lines) >= _CLOSER_FOR_CERTAIN:
-            return _counted(closer.lines, 1 << closer.power), matching
+            return _counted(Counter(closer.lines), 1 << closer.power), matching, None
     if not sample.is_large:
         matching = replace(matching, is_scoped=sample.mostly_hidden)
-        lines, total = _faceted(read, matching.indexed("facets").limit(EXACT_HITS + 1))
-        if total <= EXACT_HITS:
-            return _counted(lines, 1), matching
+        lines, rows = _everything(read, matching, place)
+        if lines.total() <= EXACT_HITS:
+            return _counted(lines, 1), matching, rows
         sample = _sample(read, matching, SAMPLES[0])
     elif len(sample.lines) < _GOOD_SAMPLE:
         enough = len(sample.lines) << (SAMPLES[-1] - SAMPLES[1]) >= _GOOD_SAMPLE
         sample = _sample(read, matching, SAMPLES[1] if enough else SAMPLES[0])
-    return _counted(sample.lines, 1 << sample.power), matching
+    return _counted(Counter(sample.lines), 1 << sample.power), matching, None
+
+
+def _everything(read: ReadSession, matching: Matching, place: _Place) -> tuple[Counter[str], list[Any]]:
+    """How many hits have which facets, one hit more than are counted at most, and the rows of the page."""
+    counting = matching.counted(
+        *place.columns, order=place.order, after=place.after, limit=place.limit + 1, most=EXACT_HITS + 1
+    )
+    lines: Counter[str] = Counter()
+    rows: list[Any] = []
+    for facets, count, *row in read.execute(counting).all():
+        if count is None:
+            rows.append(row)
+        else:
+            lines[facets] += count
+    return lines, sorted(rows, key=lambda row: row[1:], reverse=True)
 
 
 @dataclass(frozen=True, slots=True)
@@ -235,49 +253,60 @@ def _sample(read: ReadSession, matching: Matching, power: int) -> _Sample:
     return _Sample([facets for facets, seen in rows if seen], len(rows), power)
 
 
-def _faceted(read: ReadSession, query: Any) -> tuple[list[str], int]:
-    lines = list(read.scalars(query))
-    return lines, len(lines)
-
-
-def _counted(lines: Sequence[str], scale: int) -> Counts:
-    values = Counter("\n".join(lines).split("\n"))
+def _counted(lines: Counter[str], scale: int) -> Counts:
+    values: Counter[str] = Counter()
+    for line, hits in lines.items():
+        for value in line.split("\n"):
+            values[value] += hits
     facets: dict[str, list[tuple[str, int]]] = {name: [] for name in FACETS}
     for entry, count in sorted(values.items(), key=lambda item: (-item[1], item[0])):
         name, _, value = entry.partition("=")
         if value and len(facets[name]) < _VALUES_SHOWN:
             facets[name].append((value, count * scale))
-    return Counts(len(lines) * scale, facets, estimated=scale > 1)
+    return Counts(lines.total() * scale, facets, estimated=scale > 1)
 
 
 # -- the page
 
 
-def _page(
-    read: ReadSession,
-    actor: Actor,
-    matching: Matching,
-    order: Order,
-    cursor: str | None,
-    limit: int,
-    *,
-    many: bool,
-) -> Page[Repo]:
-    after = _decoded(order, cursor) if cursor else None
-    names = ("repo_id", *order.columns)
-    rows: list[Any] = []
+@dataclass(frozen=True, slots=True)
+class _Place:
+    """Which page: of how many hits, in which order, after which."""
+
+    order: Order
+    after: list[Any] | None
+    limit: int
+
+    @classmethod
+    def of(cls, order: Order, cursor: str | None, limit: int) -> _Place:
+        """Raises BadCursor."""
+        return cls(order, _decoded(order, cursor) if cursor else None, limit)
+
+    @property
+    def columns(self) -> tuple[str, ...]:
+        """What a row of a page has."""
+        return ("repo_id", *self.order.columns)
+
+
+def _rows(read: ReadSession, matching: Matching, place: _Place, *, many: bool) -> list[Any]:
+    """The rows of a page, and one more if more follow."""
+    order, after, limit = place.order, place.after, place.limit
     if many:
         # Where many match, the first in the order are found soonest by looking at one after the other.
         until = read.execute(matching.horizon(order, after, _WALK)).first()
-        walk = matching.walked(*names, order=order, after=after, until=until).limit(limit + 1)
-        rows = list(read.execute(walk))
-    if len(rows) <= limit:
-        rows = list(read.execute(matching.sorted(*names, order=order, after=after, limit=limit + 1)))
-    shown = rows[:limit]
-    repos = repository.repos_by_id(read, [row.repo_id for row in shown])
-    found = (repos.get(row.repo_id) for row in shown)
+        walk = matching.walked(*place.columns, order=order, after=after, until=until).limit(limit + 1)
+        rows = list(read.execute(walk).all())
+        if len(rows) > limit:
+            return rows
+    return list(read.execute(matching.sorted(*place.columns, order=order, after=after, limit=limit + 1)).all())
+
+
+def _page(read: ReadSession, actor: Actor, place: _Place, rows: Sequence[Any]) -> Page[Repo]:
+    shown = rows[: place.limit]
+    repos = repository.repos_by_id(read, [row[0] for row in shown])
+    found = (repos.get(row[0]) for row in shown)
     seen = [repo for repo in found if repo is not None and may(actor, Action.READ, repo)]
-    more = len(rows) > limit
+    more = len(rows) > place.limit
     return Page(seen, encode_cursor(*map(_plain, shown[-1][1:])) if more else None)
 
 

@@ -134,9 +134,9 @@ class _Sweep:
         self.found.tags = self._rows(GitTag, GitTag.oid, alive.tags, _untagged)
         self.found.folders = self._rows(GitTree, GitTree.oid, alive.trees)
         self.found.files = self._rows(GitBlob, GitBlob.oid, alive.files)
-        dropped = self._possessions(alive.contents)
+        dropped = self._possessions(alive.contents | alive.elsewhere)
         self._told("looking for contents that nobody has")
-        doomed = self._unheld_blobs(alive.contents, dropped)
+        doomed = self._unheld_blobs(alive.elsewhere, dropped)
         for some in batched(doomed, _BATCH):
             self._remove_blobs(some)
         self.found.generation = self._xorbs(generation, set(doomed), dropped)
@@ -211,6 +211,7 @@ class _Sweep:
     # -- contents
 
     def _unheld_blobs(self, alive: set[bytes], dropped: set[tuple[str, str]]) -> list[str]:
+        """What no repo possesses: whether a revision names it or not, nobody can have it any more."""
         held: set[bytes] = set()
         with self._database.read() as read:
             query = select(RepoBlob.repo_id, RepoBlob.sha256)
@@ -366,11 +367,8 @@ def _lock_unheld(write: WriteSession, sha256s: Sequence[str], horizon: datetime)
     """Those of the blobs that still nobody has or names; they are locked first and looked at afterwards."""
     old = (StoredBlob.sha256.in_(sha256s), StoredBlob.fresh_at < horizon)
     write.scalars(select(StoredBlob.sha256).where(*old).order_by(StoredBlob.sha256).with_for_update()).all()
-    free = (
-        ~exists().where(RepoBlob.sha256 == StoredBlob.sha256),
-        ~exists().where(GitBlob.sha256 == StoredBlob.sha256),
-    )
-    return list(write.scalars(select(StoredBlob.sha256).where(*old, *free)))
+    free = ~exists().where(RepoBlob.sha256 == StoredBlob.sha256)
+    return list(write.scalars(select(StoredBlob.sha256).where(*old, free)))
 
 
 def _doom(write: WriteSession, kind: str, names: Iterable[str]) -> None:

@@ -33,7 +33,10 @@ class Alive:
     """Git ids of files, or of what stands for them."""
     tags: set[bytes] = field(default_factory=set)
     contents: set[bytes] = field(default_factory=set)
-    """SHA-256 of contents."""
+    """SHA-256 of what files of revisions stand for. It is alive where a repo possesses it: what was deleted for good is
+    still named."""
+    elsewhere: set[bytes] = field(default_factory=set)
+    """SHA-256 of contents that other rows name, whoever possesses them."""
 
 
 def mark(database: Database, told: Callable[[str], None] = lambda _: None) -> Alive:
@@ -57,7 +60,7 @@ def mark(database: Database, told: Callable[[str], None] = lambda _: None) -> Al
             query = select(GitBlob.sha256).where(GitBlob.oid.in_([oid.hex() for oid in files]))
             alive.contents.update(bytes.fromhex(sha256) for sha256 in read.scalars(query))
     with database.read() as read:
-        alive.contents.update(bytes.fromhex(sha256) for sha256 in named_elsewhere(read))
+        alive.elsewhere.update(bytes.fromhex(sha256) for sha256 in named_elsewhere(read))
     return alive
 
 

@@ -45,7 +45,9 @@ def begin(database: Database, grace_s: float) -> tuple[str, datetime, datetime]:
     with database.write() as write:
         row = _locked(write)
         if row.holder is not None and row.held_until > now:
-            raise CollectionRunning(next="Wait until it has ended: `tholos jobs list --kind hub.collect`.")
+            raise CollectionRunning(
+                next="Wait until it, or the backup under way, has ended: `tholos jobs list --kind hub.collect`."
+            )
         row.holder, row.held_until = holder, now + _LEASE
         row.horizon = max(row.horizon, now - timedelta(seconds=grace_s))
         return holder, row.horizon, row.generation_at

@@ -129,6 +129,8 @@ class _Check:
         self._told = told
         self._sizes: dict[tuple[ObjectKind, str], int] = {}
         self._missing_links: list[dict[str, str]] = []
+        self._empty: set[str] = set()
+        """Small files whose content nobody has."""
 
     def list_store(self) -> None:
         self._sizes = {(item.kind, item.name): item.size for item in self._blobs.listing()}
@@ -295,11 +297,15 @@ class _Check:
                 self._say(kind, oid, f"has the id {object_id(kind, data)}")
 
     def _files(self) -> set[str]:
+        """Every file's id. A large file may be without content: that was deleted for good."""
         files: set[str] = set()
         query = select(GitBlob.oid, GitBlob.sha256, GitBlob.size, GitBlob.lfs, StoredBlob.size)
-        for oid, sha256, size, lfs, stored in self._stream(query.join(StoredBlob, StoredBlob.sha256 == GitBlob.sha256)):
+        query = query.outerjoin(StoredBlob, StoredBlob.sha256 == GitBlob.sha256)
+        for oid, sha256, size, lfs, stored in self._stream(query):
             files.add(oid)
-            if size != stored:
+            if stored is None and not lfs:
+                self._empty.add(oid)
+            if stored is not None and size != stored:
                 self._say("file", oid, f"has {size} bytes by its git object and {stored} by its content")
             if lfs and Pointer(sha256, size).oid != oid:
                 self._say("file", oid, f"is not the id of the pointer to {sha256}")
@@ -342,6 +348,8 @@ class _Check:
             for content in contents:
                 if content not in files:
                     self._say("file", content, f"is missing: a file of the folder {oid}")
+                elif content in self._empty:
+                    self._say("file", content, f"has lost its content: a file of the folder {oid}")
 
     # -- afterwards
 
@@ -387,7 +395,8 @@ class _Check:
         """A client that is told "there is none" sends it again; one that is told "it is there" does not."""
         with self._database.write() as write:
             named = exists().where(GitBlob.sha256 == StoredBlob.sha256)
-            free = write.scalar(select(StoredBlob.sha256).where(StoredBlob.sha256 == sha256, ~named))
+            held = exists().where(RepoBlob.sha256 == StoredBlob.sha256)
+            free = write.scalar(select(StoredBlob.sha256).where(StoredBlob.sha256 == sha256, ~(named & held)))
             if free is None or sha256 in set(named_elsewhere(write)):
                 return False
             for table in (BlobXorb, RepoXetFile, RepoBlob, StoredBlob):

@@ -23,6 +23,7 @@ from tholos.wire.huggingface.xet_tokens import advertised, offer
 
 _PAGE_WITH_CHANGES: Final = 50
 _MAX_PATHS: Final = 10_000
+_WITH_CONTENT: Final = (200, 206)
 
 
 class TooManyPaths(PayloadTooLarge):
@@ -94,6 +95,8 @@ def download(call: Call) -> Response:
             attachment=call.flag("download"),
             answering=followed,
         )
+        if response.status_code in _WITH_CONTENT:
+            response = _elsewhere(call, found) or response
     except TholosError as error:
         return refusal(error, call.request_id, headers=commit)
     hub.note_download(
@@ -108,6 +111,16 @@ def download(call: Call) -> Response:
     offered = offer(call, xet_hash, revision.commit_id) if xet_hash else {}
     response.headers.update({**commit, **_linked(found), **offered, **warning})
     return response
+
+
+def _elsewhere(call: Call, found: hub.TreeEntry) -> Response | None:
+    """Sends the client to the bucket, where the operator wants that, and the large file lies there whole."""
+    link = call.services.blobs.download_address(found.sha256 or "") if found.lfs else None
+    if link is None:
+        return None
+    # the link is for whoever has it: nobody is to keep it for another
+    headers = {"location": link, "etag": f'"{found.etag}"', "cache-control": "no-store", "accept-ranges": "bytes"}
+    return Response(status_code=302, headers=headers)
 
 
 def _linked(found: hub.TreeEntry) -> dict[str, str]:
