@@ -6,7 +6,7 @@ SPACE := $(VENV)/.installed
 TESTS ?= tests
 # Tests write thousands of small databases; where memory can hold them (4 GB free) they need not wait for a disk.
 RAM := $(shell [ -w /dev/shm ] && [ "$$(df -k --output=avail /dev/shm | tail -1)" -gt 4000000 ] && echo /dev/shm)
-PYTEST := $(if $(RAM),TMPDIR=$(RAM)) $(BIN)/python -m pytest $(TESTS) -n 2 --dist loadscope
+PYTEST := $(if $(RAM),TMPDIR=$(RAM)) $(BIN)/python -m pytest $(TESTS) -n 3 --dist loadscope
 
 # The platform is many short processes: each would compile it anew where this is set.
 unexport PYTHONDONTWRITEBYTECODE
@@ -21,7 +21,7 @@ demo: $(SPACE)-run ## Run the whole chain on real data and keep the platform ope
 	$(BIN)/python scripts/demo.py $(if $(CHECK),--check)
 
 test: $(SPACE)-dev system ## Run the tests, as CI does
-	$(PYTEST) -m "not long" --durations=15 --cov --cov-report=term:skip-covered
+	$(PYTEST) -m "not long" --durations=15
 
 test-all: $(SPACE)-dev system ## Run everything: long matrices, soaks and fuzzers too
 	THOLOS_TEST_FUZZ_ROUNDS=100 THOLOS_TEST_BUCKETS=1 $(PYTEST) --durations=15

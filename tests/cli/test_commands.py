@@ -219,7 +219,7 @@ def test_deployments(tholos, penguins):
 
 def test_keys_and_users(tholos, platform):
     key = tholos("keys", "create", "shop", "--scope", "predict", "--days", "1", "--json").json
-    assert tholos("--token", key["secret"], "whoami").out.split()[-1] == "predict"
+    assert "predict" in tholos("--token", key["secret"], "whoami").out.split()
     assert key["id"] in tholos("keys", "list").out
     assert key["secret"] not in tholos("keys", "list").out
     assert tholos("keys", "revoke", key["id"]).code == 0

@@ -12,7 +12,7 @@ sys.path.insert(0, str(Path(__file__).parents[1] / "imports"))
 
 import foreign_models as foreign
 
-pytestmark = pytest.mark.usefixtures("signed_in")
+pytestmark = [pytest.mark.usefixtures("signed_in"), pytest.mark.long]
 
 
 def test_an_mlflow_model_is_imported_deployed_evaluated_and_compiled(tholos, tmp_path):

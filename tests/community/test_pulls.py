@@ -187,7 +187,7 @@ def test_another_branch_and_a_diff_of_what_was_done_since(
     number = proposes(services, bob, hub.AddBytes("a.txt", b"one\ntwo\nthree\nfour"), branch="dev/x")
     commits(services, ada, repo, hub.AddBytes("other.txt", b"1\n"), branch="dev/x")
     with services.database.read() as read:
-        text = community.diff_of(read, services.blobs, community.get_discussion(read, bob, at(number))).text
+        text = community.diff_of(read, services.blobs, ada, community.get_discussion(read, bob, at(number))).text
     lines = text.splitlines()
     assert lines[0] == "diff --git a/a.txt b/a.txt"
     assert lines[2:] == [

@@ -54,7 +54,7 @@ DOORS: dict[str, tuple[int, Callable[[TestClient, str], object]]] = {
         WRITE,
         lambda client, repo: client.post(
             f"/{repo}.git/info/lfs/objects/batch",
-            json={"operation": "upload", "objects": [{"oid": "a" * 64, "size": 3}]},
+            json={"operation": "upload", "objects": [{"oid": "a" * 64, "size": 3}], "ref": {"name": "main"}},
         ),
     ),
     "hf admin": (ADMIN, lambda client, repo: client.put(f"/api/models/{repo}/settings", json={"private": True})),

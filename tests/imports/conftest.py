@@ -15,13 +15,15 @@ from fastapi import FastAPI
 from fastapi.testclient import TestClient
 
 from tholos.accounts.authorization import Actor
-from tholos.agent.parts import HANDLERS, KINDS
+from tholos.agent.parts import KINDS
 from tholos.app import create_app
+from tholos.data.service import HANDLERS as DATA_HANDLERS
 from tholos.hub import service as hub
+from tholos.imports.service import HANDLERS as IMPORT_HANDLERS
 from tholos.jobs.context import JobContext
 from tholos.jobs.messages import Channel
 from tholos.jobs.models import Job, JobState
-from tholos.kit.outbox import dispatch
+from tholos.kit.outbox import combined, dispatch
 from tholos.kit.services import Services
 
 sys.path.insert(0, str(Path(__file__).parent))  # the tests share `foreign_models`
@@ -51,9 +53,13 @@ class Bench:
         files = {path.relative_to(folder).as_posix(): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
         return self.push(name, files)
 
+    def hear(self) -> None:
+        """Delivers the outbox."""
+        dispatch(self.services.database, combined(DATA_HANDLERS, IMPORT_HANDLERS))
+
     def settle(self) -> list[Job]:
         """Delivers the outbox and runs the jobs that it starts; returns those of this room."""
-        dispatch(self.services.database, HANDLERS)
+        self.hear()
         with self.services.database.read() as read:
             waiting = [job for job in read.query(Job).all() if job.state is JobState.QUEUED]
         ours = [job for job in waiting if job.kind.startswith("imports.")]

@@ -85,13 +85,10 @@ def test_what_was_imported_deploys_at_once(described, imported, as_ada):
 
 
 def test_the_source_of_a_query_is_in_the_lineage(bench, as_ada, services):
-    from tholos.agent.parts import HANDLERS
-    from tholos.kit.outbox import dispatch
-
     card = b'---\ntholos: {"source": {"url": "postgresql://db/shop", "query": "select 1"}}\n---\n# sales\n'
     repo = hub.ensure_repo(services.database, services.blobs, bench.owner, hub.RepoKind.DATASET, "ada/sales")
     operations = [hub.AddBytes("README.md", card), hub.AddBytes("data.csv", b"a\n1\n")]
     hub.commit(services.database, services.blobs, bench.owner, repo, operations, "Query")
-    dispatch(services.database, HANDLERS)
+    bench.hear()
     graph = as_ada.get("/api/v1/lineage", params={"of": "dataset:ada/sales"}).json()
     assert "query of postgresql://db/shop" in [node["label"] for node in graph["nodes"]]

@@ -210,16 +210,13 @@ def test_corrections_that_do_not_fit_are_refused(described, imported, bench, cor
 def test_a_description_that_its_job_did_not_survive_is_told_as_failed(bench, as_ada):
     from tholos.jobs import service as jobs
     from tholos.jobs.models import Job
-    from tholos.kit.outbox import dispatch
 
     bench.push("ada/foreign", {"net.onnx": foreign.network_onnx()})
-    from tholos.agent.parts import HANDLERS
-
-    dispatch(bench.services.database, HANDLERS)
+    bench.hear()
     assert as_ada.get("/api/v1/models/ada/foreign/description").json()["state"] == "pending"
     with bench.services.database.write() as write:
         job = write.query(Job).filter(Job.kind == "imports.describe").one()
         jobs.cancel(write, bench.owner, job.id)
-    dispatch(bench.services.database, HANDLERS)
+    bench.hear()
     told = as_ada.get("/api/v1/models/ada/foreign/description").json()
     assert (told["state"], told["obstacle"]["code"]) == ("failed", "description_failed")

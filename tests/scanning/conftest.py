@@ -14,7 +14,6 @@ from fastapi.testclient import TestClient
 from sqlalchemy import func, select
 
 from tholos.accounts.authorization import Actor
-from tholos.agent.parts import _together
 from tholos.app import create_app
 from tholos.hub import service as hub
 from tholos.jobs import lifecycle, repository
@@ -23,7 +22,7 @@ from tholos.jobs.kinds import Kinds
 from tholos.jobs.models import Job, JobState
 from tholos.jobs.runner import JobRunner
 from tholos.kit.logs import configure_logs
-from tholos.kit.outbox import dispatch
+from tholos.kit.outbox import combined, dispatch
 from tholos.kit.services import Services
 from tholos.scanning import service as scanning
 from tholos.scanning import work
@@ -81,7 +80,7 @@ def push(services: Services, ada: Actor) -> Callable[..., hub.Revision]:
 
 def deliver(services: Services) -> None:
     """Has the outbox say what happened, as the agent does."""
-    handlers = _together(scanning.handlers(services.settings), HANDLERS)
+    handlers = combined(scanning.handlers(services.settings), HANDLERS)
     dispatch(services.database, handlers)
 
 

@@ -26,6 +26,8 @@ from tholos.jobs.sandbox.results import take
 from tholos.jobs.sandbox.run import Limits, Listener, choose, fault
 from tholos.kit.settings import Settings
 
+pytestmark = pytest.mark.long  # seventy hostile programs, each under every mechanism
+
 FAULTS = {mechanism: fault(mechanism) for mechanism in MECHANISMS}
 
 

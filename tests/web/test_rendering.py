@@ -10,7 +10,9 @@ from tholos.web import rendering
 TEMPLATES = Path(rendering.__file__).parent / "templates"
 # What may stand outside gettext: numbers, signs, commands, the product's name, units.
 NEUTRAL = re.compile(
-    r"^(?:[\W\d_]*|Tholos[\W]*(?:Tholos)?|SHA-256|ms|tholos .*|import tholos.*|model.*|cat .*)$", re.DOTALL
+    r"^(?:[\W\d_]*(?:ms)?[\W\d_]*|Tholos[\W]*(?:Tholos)?|SHA-256|ms|tholos .*|import tholos.*|model.*|cat .*|https://\S+"
+    r"|a, b, c|namespace/name|.*acme/.*|/penguins)$",
+    re.DOTALL,
 )
 
 

@@ -81,6 +81,11 @@ def actor_of_work(read: ReadSession, account_id: str, key_id: str | None) -> Act
     )
 
 
+def as_member_now(read: ReadSession, actor: Actor) -> Actor:
+    """The actor with the roles in organizations that the account has at this moment."""
+    return replace(actor, memberships=repository.memberships_of(read, actor.account_id))
+
+
 def authenticate_session(read: ReadSession, secret: str) -> Actor | None:
     """Who a session cookie belongs to; None when it is unknown or over."""
     found = repository.session_with_account(read, hash_secret(secret))

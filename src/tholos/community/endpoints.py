@@ -81,7 +81,11 @@ def list_discussions(
     return DiscussionPage(items=[DiscussionOut.of(view) for view in found[:limit]], next_cursor=more, total=total)
 
 
-@router.post(_D, status_code=201, responses=responses([*_REPO, errors.InvalidTitle, errors.InvalidComment]))
+@router.post(
+    _D,
+    status_code=201,
+    responses=responses([*_REPO, errors.InvalidTitle, errors.InvalidComment, errors.TooManyPullRequests]),
+)
 def open_discussion(
     address: AddressDep, body: OpenDiscussion, actor: CurrentActor, services: ServicesDep
 ) -> DiscussionOut:
@@ -147,11 +151,11 @@ def hide_comment(at: At, comment: str, actor: CurrentActor, services: ServicesDe
     return DiscussionEventOut.of(service.hide_comment(services.database, actor, at, comment))
 
 
-@router.get(f"{_N}/diff", responses=responses([*_ONE, errors.NotAPullRequest]))
+@router.get(f"{_N}/diff", responses=responses([*_ONE, errors.NotAPullRequest, hub_errors.GatedRepo]))
 def get_diff(at: At, actor: OptionalActor, services: ServicesDep) -> DiffOut:
     """What a pull request changes."""
     with services.database.read() as read:
-        return DiffOut.of(service.diff_of(read, services.blobs, service.get_discussion(read, actor, at)))
+        return DiffOut.of(service.diff_of(read, services.blobs, actor, service.get_discussion(read, actor, at)))
 
 
 @router.post(

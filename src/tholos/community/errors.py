@@ -59,6 +59,12 @@ class NotAPullRequest(InvalidInput):
     code = "not_a_pull_request"
 
 
+class TooManyPullRequests(Conflict):
+    """You have as many open pull requests in the repo as one may have who may not write it."""
+
+    code = "too_many_pull_requests"
+
+
 class WebhookNotFound(NotFound):
     """You have no such webhook."""
 

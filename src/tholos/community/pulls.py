@@ -22,7 +22,7 @@ from tholos.community.discussions import (
     rendered,
     told,
 )
-from tholos.community.errors import DiscussionClosed, NotAPullRequest
+from tholos.community.errors import DiscussionClosed, NotAPullRequest, TooManyPullRequests
 from tholos.community.models import Discussion
 from tholos.hub import service as hub
 from tholos.hub.errors import CommitRace, NothingToMerge
@@ -65,11 +65,13 @@ def open_pull(
 ) -> Opened:
     """Opens a pull request for a branch, as a draft without a commit.
 
-    Raises RepoNotFound, RevisionNotFound, NotAuthenticated, MissingScope, InvalidTitle, InvalidComment.
+    Raises RepoNotFound, RevisionNotFound, NotAuthenticated, MissingScope, TokenLimited, TooManyPullRequests,
+    InvalidTitle, InvalidComment.
     """
     title = checked_title(title)
     with services.database.read() as read:
         repo = hub.get_proposable(read, actor, kind, name)
+        _require_turn(read, services, actor, repo)
         start = _branch_head(read, repo, branch)
     html = rendered(repo, text)
     with services.database.write() as write:
@@ -100,6 +102,7 @@ def propose(
     title = checked_title(first[:200])
     with services.database.read() as read:
         repo = hub.get_proposable(read, actor, kind, name)
+        _require_turn(read, services, actor, repo)
         head = _branch_head(read, repo, branch).commit_id
     start = parent or head
     text = rest.strip()
@@ -173,7 +176,7 @@ def changeable_pull(read: ReadSession, actor: Actor, at: At) -> DiscussionView:
     DiscussionClosed.
     """
     view = get_discussion(read, actor, at)
-    hub.require_proposer(actor)
+    hub.require_word(actor, view.repo)
     authorize_push(actor, view.repo, view.discussion)
     return view
 
@@ -240,10 +243,14 @@ def proposed(read: ReadSession, view: DiscussionView) -> Proposed:
         return Proposed(proposal.commit_id, None)
 
 
-def diff_of(read: ReadSession, blobs: BlobStore, view: DiscussionView) -> hub.Diff:
-    """What a pull request changes since it left its branch. Raises Unprocessable where that is too much."""
+def diff_of(read: ReadSession, blobs: BlobStore, actor: Actor, view: DiscussionView) -> hub.Diff:
+    """What a pull request changes since it left its branch.
+
+    Raises NotAPullRequest, GatedRepo (a diff quotes the files), and Unprocessable where it is too much.
+    """
     found, repo = view.discussion, view.repo
     _require_pull(repo, found)
+    hub.require_content(read, actor, repo)
     proposal = hub.proposal(read, repo, found.number)
     assert proposal is not None
     head = hub.revision_of(read, repo, proposal.commit_id)
@@ -281,6 +288,17 @@ def _require_open(view: DiscussionView) -> None:
     _require_pull(view.repo, view.discussion)
     if view.discussion.status == "closed":
         raise DiscussionClosed(f"{label(view.repo, view.discussion)} is closed.", next="Open it again, then merge it.")
+
+
+def _require_turn(read: ReadSession, services: Services, actor: Actor, repo: hub.Repo) -> None:
+    """Refuses one more pull request of somebody who may not write the repo and has many open: it is others' room."""
+    most = services.settings.max_open_pull_requests
+    if not may(actor, Action.WRITE, repo) and repository.count_open_pulls(read, repo.id, actor.account_id) >= most:
+        raise TooManyPullRequests(
+            f"You have {most} open pull requests in {repo.label}.",
+            next="Wait until they are merged, or close some.",
+            max_open=most,
+        )
 
 
 def _require_pull(repo: hub.Repo, found: Discussion) -> None:

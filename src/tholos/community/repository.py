@@ -64,6 +64,12 @@ def count(read: ReadSession, repo_id: str, kind: TypeFilter, status: StatusFilte
     return read.scalar(query) or 0
 
 
+def count_open_pulls(read: ReadSession, repo_id: str, account_id: str) -> int:
+    """How many open pull requests (drafts, too) of an account a repo has."""
+    query = _filtered(select(func.count()).select_from(Discussion), repo_id, "pull_request", "open", "")
+    return read.scalar(query.where(Discussion.author_id == account_id)) or 0
+
+
 def _filtered(query: Select[Any], repo_id: str, kind: TypeFilter, status: StatusFilter, author: str) -> Select[Any]:
     query = query.where(Discussion.repo_id == repo_id)
     if kind != "all":

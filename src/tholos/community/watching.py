@@ -10,6 +10,7 @@ from sqlalchemy import ColumnElement, and_, or_, select
 
 from tholos.accounts.authorization import Action, Actor, may
 from tholos.accounts.models import Account
+from tholos.accounts.service import as_member_now
 from tholos.community.models import Discussion, DiscussionEvent, WatchedItem, Webhook
 from tholos.community.webhooks import ACCOUNT_TYPES, new_delivery
 from tholos.hub import service as hub
@@ -46,7 +47,7 @@ def may_read(read: ReadSession, account_id: str, repo: hub.Repo) -> bool:
     account = read.get(Account, account_id)
     if account is None or account.disabled_at is not None:
         return False
-    return may(Actor.system(account.id, account.name), Action.READ, repo)
+    return may(as_member_now(read, Actor.system(account.id, account.name)), Action.READ, repo)
 
 
 def _on_repo(

@@ -10,7 +10,7 @@ from urllib.parse import urlsplit
 from sqlalchemy import delete, func, select
 
 from tholos.accounts.authorization import Actor
-from tholos.accounts.service import record_audit
+from tholos.accounts.service import record_audit, require_whole
 from tholos.community.errors import DeliveryNotFound, InvalidWebhook, TooManyWebhooks, WebhookNotFound
 from tholos.community.models import WatchedItem, Webhook, WebhookDelivery
 from tholos.hub import service as hub
@@ -53,14 +53,14 @@ def sealer(settings: Settings) -> Sealer:
 
 def list_webhooks(read: ReadSession, actor: Actor) -> list[WebhookView]:
     """The actor's webhooks, oldest first."""
-    hub.require_proposer(actor)
+    _require_owner(actor)
     query = select(Webhook).where(Webhook.account_id == actor.account_id).order_by(Webhook.id)
     return _viewed(read, list(read.scalars(query)))
 
 
 def get_webhook(read: ReadSession, actor: Actor, webhook_id: str) -> WebhookView:
-    """One of the actor's webhooks. Raises WebhookNotFound, NotAuthenticated, MissingScope."""
-    hub.require_proposer(actor)
+    """One of the actor's webhooks. Raises WebhookNotFound, NotAuthenticated, MissingScope, TokenLimited."""
+    _require_owner(actor)
     return _viewed(read, [_own(read, actor, webhook_id)])[0]
 
 
@@ -74,8 +74,8 @@ def create_webhook(
     domains: Sequence[str] = DOMAINS,
     secret: str = "",
 ) -> WebhookView:
-    """Makes a webhook. Raises InvalidWebhook, TooManyWebhooks, NotAuthenticated, MissingScope."""
-    hub.require_proposer(actor)
+    """Makes a webhook. Raises InvalidWebhook, TooManyWebhooks, NotAuthenticated, MissingScope, TokenLimited."""
+    _require_owner(actor)
     query = select(func.count()).select_from(Webhook).where(Webhook.account_id == actor.account_id)
     if (write.scalar(query) or 0) >= MAX_WEBHOOKS:
         raise TooManyWebhooks(f"You have {MAX_WEBHOOKS} webhooks.", next="Delete one, or let one watch more.")
@@ -107,7 +107,7 @@ def update_webhook(
     disabled: bool | None = None,
 ) -> WebhookView:
     """Changes what is given and leaves the rest. Raises WebhookNotFound, InvalidWebhook."""
-    hub.require_proposer(actor)
+    _require_owner(actor)
     found = _own(write, actor, webhook_id)
     if url is not None:
         found.url = _checked_url(url)
@@ -128,7 +128,7 @@ def update_webhook(
 
 def delete_webhook(write: WriteSession, actor: Actor, webhook_id: str) -> None:
     """Removes a webhook with its deliveries. Raises WebhookNotFound."""
-    hub.require_proposer(actor)
+    _require_owner(actor)
     found = _own(write, actor, webhook_id)
     record_audit(write, actor, "webhook.delete", f"webhook {found.id}")
     write.flush()
@@ -139,7 +139,7 @@ def deliveries(
     read: ReadSession, actor: Actor, webhook_id: str, *, cursor: str | None, limit: int
 ) -> Page[WebhookDelivery]:
     """What a webhook was told, newest first. Raises WebhookNotFound, BadCursor."""
-    hub.require_proposer(actor)
+    _require_owner(actor)
     found = _own(read, actor, webhook_id)
     query = select(WebhookDelivery).where(WebhookDelivery.webhook_id == found.id)
     if cursor:
@@ -150,7 +150,7 @@ def deliveries(
 
 def replay(write: WriteSession, actor: Actor, webhook_id: str, delivery_id: str) -> WebhookDelivery:
     """Sends a delivery once more, as a new one. Raises WebhookNotFound, DeliveryNotFound."""
-    hub.require_proposer(actor)
+    _require_owner(actor)
     found = _own(write, actor, webhook_id)
     before = write.get(WebhookDelivery, delivery_id) if storable(delivery_id) else None
     if before is None or before.webhook_id != found.id:
@@ -175,6 +175,15 @@ def new_delivery(webhook_id: str, repo_id: str | None, payload: dict[str, object
         next_at=now,
         created_at=now,
     )
+
+
+def _require_owner(actor: Actor) -> None:
+    """Webhooks hear of all that their account may read: a token that is limited has no business with them.
+
+    Raises NotAuthenticated, MissingScope, TokenLimited.
+    """
+    hub.require_proposer(actor)
+    require_whole(actor)
 
 
 def _own(read: ReadSession, actor: Actor, webhook_id: str) -> Webhook:

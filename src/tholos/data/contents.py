@@ -11,7 +11,6 @@ from tholos.data.errors import BadCard
 from tholos.data.formats import SourceFile
 from tholos.data.formats.detection import data_files
 from tholos.hub import service as hub
-from tholos.hub.mirror.promises import require_here
 from tholos.kit.blobs import BlobStore
 from tholos.kit.database import ReadSession
 
@@ -40,14 +39,14 @@ class Contents:
 def contents_of(read: ReadSession, blobs: BlobStore, repo: hub.Repo, revision: hub.Revision) -> Contents:
     """The contents of a revision.
 
-    Its card may hold ``tholos: {corrupt_images: skip}`` in the YAML header. Raises BadCard.
+    Its card may hold ``tholos: {corrupt_images: skip}`` in the YAML header. Raises BadCard, ContentDeleted.
     """
     entries = hub.tree(read, repo, revision.commit_id, recursive=True)
-    digests = {entry.path: entry.sha256 for entry in entries if entry.sha256 is not None}
-    wanted = data_files(list(digests))
-    require_here(read, repo.id, [entry for entry in entries if entry.path in set(wanted)])
+    files = {entry.path: entry for entry in entries if entry.sha256 is not None}
+    chosen = data_files(list(files))
+    hub.require_all_kept(read, repo, [files[path] for path in chosen])
     return Contents(
-        tuple((path, digests[path]) for path in wanted),
+        tuple((path, files[path].sha256 or "") for path in chosen),
         _skips_corrupt_images(hub.card_of(read, blobs, revision.tree_id).metadata.get(_CARD_KEY)),
     )
 

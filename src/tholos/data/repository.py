@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from sqlalchemy import select
+from sqlalchemy import delete, select
 from sqlalchemy.exc import IntegrityError
 
 from tholos.data.models import DatasetView
@@ -23,6 +23,11 @@ def view_of_same_data(read: ReadSession, repo_id: str, fingerprint: str, reader:
         DatasetView.state == "ready",
     )
     return read.scalars(query.limit(1)).first()
+
+
+def delete_views(write: WriteSession, repo_id: str) -> None:
+    """Forgets what was read from every revision of a repo."""
+    write.execute(delete(DatasetView).where(DatasetView.repo_id == repo_id))
 
 
 def put_view(write: WriteSession, view: DatasetView) -> DatasetView:

@@ -180,7 +180,16 @@ def on_commit(write: WriteSession, payload: Mapping[str, str]) -> None:
     _enqueue_view(write, Actor.system(repo.owner_id, repo.namespace), repo, revision)
 
 
-HANDLERS: Handlers = {"repo.committed": (on_commit,)}
+def on_files_deleted(write: WriteSession, payload: Mapping[str, str]) -> None:
+    """Outbox handler of ``repo.files_deleted``: what was read from them goes, and the head of main is read anew."""
+    repo = write.get(hub.Repo, payload["repo_id"])
+    if repo is None or repo.kind is not hub.RepoKind.DATASET:
+        return
+    repository.delete_views(write, repo.id)
+    _enqueue_view(write, Actor.system(repo.owner_id, repo.namespace), repo, hub.revision_of(write, repo, hub.MAIN))
+
+
+HANDLERS: Handlers = {"repo.committed": (on_commit,), "repo.files_deleted": (on_files_deleted,)}
 """What the outbox tells this room."""
 
 

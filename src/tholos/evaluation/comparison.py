@@ -70,7 +70,7 @@ def compare(database: Database, blobs: BlobStore, actor: Actor, a: str, b: str) 
 
     Of their evaluations those of the same rows are taken, the latest first; without any in common, the latest of each.
 
-    Raises as `hub.resolve`, NotAModel, NotEvaluated, NotComparable.
+    Raises as `hub.resolve`, GatedRepo, NotAModel, NotEvaluated, NotComparable.
     """
     with database.read() as read:
         subjects = [_subject(read, blobs, actor, name) for name in (a, b)]
@@ -99,6 +99,7 @@ def compare(database: Database, blobs: BlobStore, actor: Actor, a: str, b: str) 
 def _subject(read: ReadSession, blobs: BlobStore, actor: Actor, reference: str) -> Subject:
     name, _, rev = reference.partition("@")
     repo, revision = hub.resolve(read, actor, hub.RepoKind.MODEL, name, rev or hub.MAIN)
+    hub.require_content(read, actor, repo)
     return subject_of(read, blobs, repo, revision.commit_id)
 
 

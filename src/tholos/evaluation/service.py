@@ -71,15 +71,16 @@ def start(
 ) -> Job:
     """Queue the evaluation of a model revision on one split ("all": on every row) of a dataset revision.
 
-    The actor must be able to read both. Raises as `hub.resolve`, NotAModel, SplitNotFound, and MissingScope for a token
-    that may only read.
+    The actor must be able to read both. Raises as `hub.resolve`, GatedRepo, ContentDeleted, NotAModel, SplitNotFound,
+    and MissingScope for a token that may only read.
     """
     with services.database.read() as read:
         model_repo, model_revision = hub.resolve(read, actor, hub.RepoKind.MODEL, model, revision)
         data_repo, data_revision = hub.resolve(read, actor, hub.RepoKind.DATASET, dataset, dataset_revision)
         hub.require_content(read, actor, model_repo)
         hub.require_content(read, actor, data_repo)
-        subject_of(read, services.blobs, model_repo, model_revision.commit_id)
+        subject = subject_of(read, services.blobs, model_repo, model_revision.commit_id)
+        hub.require_kept(read, model_repo, subject.served)
         if split != ALL_ROWS:
             _require_subset(read, services.blobs, data_repo, data_revision, split)
     request = Request(

@@ -37,9 +37,9 @@ class Subject:
 
 
 def subject_of(read: ReadSession, blobs: BlobStore, repo: hub.Repo, revision: str) -> Subject:
-    """Describe the model of a revision; the caller has authorized the repo.
+    """Describe the model of a revision; the caller has authorized the repo and its content.
 
-    Raises NotAModel when it has no model.json or lacks the artifact that this names, and BrokenModel.
+    Raises NotAModel when it has no model.json or lacks the artifact that this names, ContentDeleted, and BrokenModel.
     """
     files = {entry.path: entry for entry in hub.tree(read, repo, revision) if entry.type == "file"}
     require_here(read, repo.id, files.values())
@@ -48,6 +48,7 @@ def subject_of(read: ReadSession, blobs: BlobStore, repo: hub.Repo, revision: st
             f"{repo.full_name} has no {MODEL_JSON} at {revision[:10]}, so there is no model to evaluate.",
             next=f"Train a model into it (`tholos train`), or push {MODEL_JSON} with the artifacts.",
         )
+    hub.require_kept(read, repo, files[MODEL_JSON])
     model = ModelDescription.from_bytes(blobs.path(files[MODEL_JSON].sha256 or "").read_bytes())
     served = model.artifact().file
     if served not in files:

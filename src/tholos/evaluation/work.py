@@ -66,6 +66,7 @@ def evaluate(ctx: JobContext) -> Publish:
         hub.require_content(read, ctx.actor, model_repo)
         hub.require_content(read, ctx.actor, data_repo)
         subject = subject_of(read, ctx.blobs, model_repo, request.revision)
+        hub.require_kept(read, model_repo, subject.served)
         data_revision = hub.revision_of(read, data_repo, request.dataset_revision)
     folder = ctx.folder / "model"
     subject.lay_out(ctx.blobs, folder)

@@ -13,8 +13,7 @@ from typing import Any, Final
 
 from sqlalchemy import ColumnElement, exists, or_, select
 
-from tholos.accounts.authorization import Action, Actor, Scope, entitled, hidden, reaches
-from tholos.accounts.errors import MissingScope
+from tholos.accounts.authorization import Action, Actor, entitled, hidden, reaches
 from tholos.accounts.limits import within
 from tholos.accounts.models import Account
 from tholos.accounts.service import get_account, record_audit
@@ -25,6 +24,7 @@ from tholos.hub.errors import AccessDecided, AccessRequestNotFound, GatedRepo, N
 from tholos.hub.gateforms import GateForm, checked_answers, form_of
 from tholos.hub.models import Repo
 from tholos.hub.names import MAIN, RepoKind
+from tholos.hub.proposals import require_word
 from tholos.hub.repos import get_repo
 from tholos.hub.revisions import revision_of
 from tholos.kit.blobs import BlobStore
@@ -99,7 +99,7 @@ def request_access(
     ``answers`` answers the questions of the card, by their labels. Asking again while it waits corrects the answers.
     Not inside a transaction.
 
-    Raises RepoNotFound, NotAuthenticated, MissingScope, NotGated, InvalidInput, AccessDecided.
+    Raises RepoNotFound, NotAuthenticated, MissingScope, TokenLimited, NotGated, InvalidInput, AccessDecided.
     """
     with services.database.read() as read:
         card = _card(read, services.blobs, get_repo(read, actor, kind, name))
@@ -113,8 +113,7 @@ def _ask(
     repo = get_repo(write, actor, kind, name)
     if actor.is_anonymous:
         raise NotAuthenticated(f"Sign in to ask for access to {repo.label}.", next="Run `tholos login`.")
-    if Scope.WRITE not in actor.scopes:  # it says something in the account's name
-        raise MissingScope("This token has no 'write' scope.", next="Use a token with the scope.", scope="write")
+    require_word(actor, repo)
     if not repo.gated:
         raise _not_gated(repo)
     if entitled(actor, Action.READ, repo):
@@ -220,9 +219,11 @@ def grant_access(
 def withdraw_access(write: WriteSession, actor: Actor, kind: RepoKind, name: str) -> None:
     """Takes the actor's own request back, or gives up the access that came of it.
 
-    A rejection stays. Raises RepoNotFound, AccessRequestNotFound, AccessDecided.
+    A rejection stays. Raises RepoNotFound, MissingScope, TokenLimited, AccessRequestNotFound, AccessDecided.
     """
     repo = get_repo(write, actor, kind, name)
+    if not actor.is_anonymous:
+        require_word(actor, repo)
     request = None if actor.is_anonymous else _request(write, repo.id, actor.account_id)
     if request is None:
         raise AccessRequestNotFound(f"You have not asked for access to {repo.label}.", next="There is nothing to do.")

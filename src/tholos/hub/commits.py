@@ -12,8 +12,8 @@ from datetime import datetime
 from itertools import islice
 from typing import Any
 
-from tholos.accounts.authorization import Action, Actor, authorize, hidden
-from tholos.accounts.service import record_audit
+from tholos.accounts.authorization import Action, Actor, authorize, hidden, may
+from tholos.accounts.service import as_member_now, record_audit
 from tholos.hub import repository
 from tholos.hub.attributes import MAX_ATTRIBUTES_BYTES, Attributes
 from tholos.hub.cards import CARD_FILE, EMPTY_CARD, MAX_CARD_BYTES, Card, read_card
@@ -28,7 +28,7 @@ from tholos.hub.errors import (
 )
 from tholos.hub.freshness import refuse_collected, refuse_stale
 from tholos.hub.gitobjects import EMPTY_TREE_ID, Signature, commit_id, encode_commit
-from tholos.hub.mirror.promises import is_promised_anywhere
+from tholos.hub.mirror.promises import is_promised_anywhere, promised
 from tholos.hub.models import GitBlob, GitTree, Repo, RepoBlob, Revision, StoredBlob
 from tholos.hub.names import HEADS, MAIN, PULLS
 from tholos.hub.operations import ATTRIBUTES_FILE, CommitLimits, Operation, Stage, StagedFile, plan
@@ -134,7 +134,7 @@ def prepare_commit(
         attributes = attributes_of(read, blobs, base.tree_id)
     stage = Stage(blobs, lambda sha256s: _possessed(database, repo.id, sha256s), limits)
     files = stage.files(changes.added, attributes)
-    _check_quota(database, current, files, limits.default_quota)
+    _check_quota(database, current, files, limits.default_quota, proposed=not may(actor, Action.WRITE, current))
     with database.read() as read:
         root, trees = edit(
             loader(read), base.tree_id, remove=changes.removed, put={file.path: file.oid for file in files}
@@ -178,7 +178,8 @@ def land(write: WriteSession, prepared: PreparedCommit) -> Revision:
     repo = repository.held_repo(write, prepared.repo_id)
     if repo is None:
         raise hidden(RepoNotFound, "repo of this commit")
-    authorize(prepared.actor, prepared.action, repo)
+    # a job prepares for long: who has left the organization meanwhile lands nothing in it
+    authorize(as_member_now(write, prepared.actor), prepared.action, repo)
     ref = repository.locked_ref(write, repo.id, prepared.ref)
     if ref is None:
         raise _no_branch(prepared.ref.removeprefix(HEADS))
@@ -317,7 +318,8 @@ def stage_objects(write: WriteSession, repo_id: str, files: Sequence[StagedFile]
         write, RepoBlob, [{"repo_id": repo_id, "sha256": sha256, "created_at": now} for sha256 in uploaded]
     )
     named = {file.blob.sha256: file.path for file in files if not file.uploaded}
-    for sha256 in named.keys() - repository.freshen_possession(write, repo_id, named):
+    absent = named.keys() - repository.freshen_possession(write, repo_id, named)
+    for sha256 in absent - promised(write, repo_id, absent).keys():
         raise BlobNotUploaded(
             f'The content of "{named[sha256]}" is not there any more: it was uploaded long ago and never committed.',
             next="Upload it again, then repeat the commit.",
@@ -359,14 +361,16 @@ def _record(database: Database, repo: Repo, files: Sequence[StagedFile], trees: 
             stage_objects(write, repo.id, some, below)
 
 
-def _check_quota(database: Database, repo: Repo, files: Sequence[StagedFile], default: Quota) -> None:
+def _check_quota(
+    database: Database, repo: Repo, files: Sequence[StagedFile], default: Quota, *, proposed: bool
+) -> None:
     sizes = {file.blob.sha256: file.blob.size for file in files if file.uploaded}
     if not sizes:
         return
     with database.read() as read:
         if quota_of(read, default, repo.owner_id).max_bytes:
             new = sizes.keys() - repository.possessed(read, repo.id, sizes).keys()
-            require_room(read, default, repo.owner_id, sum(sizes[sha256] for sha256 in new))
+            require_room(read, default, repo.owner_id, sum(sizes[sha256] for sha256 in new), proposed=proposed)
 
 
 def _possessed(database: Database, repo_id: str, sha256s: Any) -> dict[str, StoredBlob]:

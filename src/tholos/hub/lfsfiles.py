@@ -7,7 +7,7 @@ name them. Where history is rewritten, branches and tags lead to new revisions i
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Final
@@ -20,7 +20,7 @@ from tholos.hub import repository
 from tholos.hub.access import require_content
 from tholos.hub.errors import ContentDeleted
 from tholos.hub.gitobjects import DIRECTORY_MODE, EMPTY_TREE_ID, Pointer, parse_tree
-from tholos.hub.mirror.promises import is_promised
+from tholos.hub.mirror.promises import is_promised, require_here
 from tholos.hub.models import Repo, RepoBlob, RepoXetFile, RepoXorb, Revision
 from tholos.hub.names import HEADS, RepoKind
 from tholos.hub.quotas import Quota, require_room
@@ -32,6 +32,7 @@ from tholos.hub.xet import repository as xet
 from tholos.kit.blobs import Blob, Recipe
 from tholos.kit.database import ReadSession, WriteSession
 from tholos.kit.errors import InvalidInput
+from tholos.kit.outbox import emit
 from tholos.kit.paging import Page, decode_cursor, encode_cursor
 from tholos.kit.services import Services
 
@@ -60,6 +61,23 @@ def require_kept(read: ReadSession, repo: Repo, entry: TreeEntry) -> None:
             next="Ask for another revision, or its owner for the file.",
             sha256=entry.sha256,
         )
+
+
+def kept(read: ReadSession, repo: Repo, entries: Iterable[TreeEntry]) -> list[TreeEntry]:
+    """Those of the files whose content the repo still possesses; folders are left out."""
+    found = [(entry, entry.sha256) for entry in entries if entry.sha256 is not None]
+    held = repository.possessed(read, repo.id, [sha256 for _, sha256 in found])
+    return [entry for entry, sha256 in found if sha256 in held]
+
+
+def require_all_kept(read: ReadSession, repo: Repo, entries: Iterable[TreeEntry]) -> None:
+    """Lets pass files whose content the repo possesses. Raises ContentDeleted, and ContentElsewhere for a mirror's."""
+    files = [entry for entry in entries if entry.sha256 is not None]
+    there = {entry.path for entry in kept(read, repo, files)}
+    missing = [entry for entry in files if entry.path not in there]
+    require_here(read, repo.id, missing)
+    for entry in missing:
+        require_kept(read, repo, entry)
 
 
 def list_lfs_files(
@@ -117,6 +135,7 @@ def delete_lfs_files(
         _forget(write, held, sorted(doomed.values()), orphans)
         details = {"files": len(doomed), "rewritten": len(plan.refs), "sha256": sorted(doomed.values())[:20]}
         record_audit(write, actor, "repo.delete_files", held.label, details)
+        emit(write, "repo.files_deleted", {"repo_id": held.id, "kind": held.kind.value})
     return len(doomed)
 
 

@@ -7,7 +7,8 @@ as any upload does; which proposal is whose is for the room to say that keeps th
 from __future__ import annotations
 
 from tholos.accounts.authorization import Action, Actor, Scope, may
-from tholos.accounts.errors import MissingScope
+from tholos.accounts.errors import MissingScope, TokenLimited
+from tholos.accounts.limits import reach
 from tholos.hub import repository
 from tholos.hub.models import Ref, Repo
 from tholos.hub.names import HEADS, PULLS, RepoKind
@@ -42,13 +43,26 @@ def require_proposer(actor: Actor) -> None:
         )
 
 
+def require_word(actor: Actor, repo: Repo) -> None:
+    """Lets pass who may say something about a repo that they may read, in their account's name.
+
+    A token that is limited may where its limits let it write. Raises NotAuthenticated, MissingScope, TokenLimited.
+    """
+    require_proposer(actor)
+    if actor.limits is not None and reach(actor.limits, repo.covered_by) != "write":
+        raise TokenLimited(
+            f"This token may say nothing about {repo.label} in your name.",
+            next="Use a token that is not limited, or whose limits let it write there.",
+        )
+
+
 def get_proposable(read: ReadSession, actor: Actor, kind: RepoKind, name: str) -> Repo:
     """The repo "namespace/name", if the actor may propose a change to it.
 
-    Raises InvalidName, RepoNotFound, NotAuthenticated, MissingScope.
+    Raises InvalidName, RepoNotFound, NotAuthenticated, MissingScope, TokenLimited.
     """
     repo = get_repo(read, actor, kind, name)
-    require_proposer(actor)
+    require_word(actor, repo)
     return repo
 
 

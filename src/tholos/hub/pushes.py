@@ -130,11 +130,11 @@ def accept_push(
         yield _withdrawn(verdicts, atomic=atomic)
         return
     arrivals = [verdict.arrival for verdict in verdicts if verdict.arrival and not verdict.error]
+    _promise(services, repo, incoming.named)
     if pack is not None:
         _check_quota(services, repo, incoming, arrivals)
         yield "Storing objects"
         _store(services, repo, pack, incoming, arrivals)
-    _promise(services, repo, incoming.named)
     yield "Updating refs"
     cards = _cards(services, repo, verdicts)
     try:

@@ -25,6 +25,8 @@ from tholos.kit.errors import InvalidInput
 from tholos.kit.settings import Settings
 
 _NEARLY_FULL: Final = 0.9
+_PROPOSED_PERCENT: Final = 80
+"""Of a quota: so far may strangers' pull requests fill it. The rest stays for whom it belongs to."""
 _MOST: Final = 1 << 60
 
 
@@ -103,22 +105,30 @@ def used_repos(read: ReadSession, account_id: str) -> int:
     return read.scalar(select(func.count()).select_from(Repo).where(Repo.owner_id == account_id)) or 0
 
 
-def room_for(read: ReadSession, default: Quota, account_id: str) -> int | None:
-    """Bytes that the account may still store, 0 where it is over its quota; None is without limit."""
-    limit = quota_of(read, default, account_id).max_bytes
+def room_for(read: ReadSession, default: Quota, account_id: str, *, proposed: bool = False) -> int | None:
+    """Bytes that the account may still store, 0 where it is over its quota; None is without limit.
+
+    ``proposed`` as in `require_room`.
+    """
+    limit = _bound(quota_of(read, default, account_id).max_bytes, proposed=proposed)
     return max(0, limit - used_bytes(read, account_id)) if limit else None
 
 
-def require_room(read: ReadSession, default: Quota, account_id: str, size: int) -> None:
-    """Refuses ``size`` more bytes where they do not fit. Raises QuotaExceeded."""
-    limit = quota_of(read, default, account_id).max_bytes
+def require_room(read: ReadSession, default: Quota, account_id: str, size: int, *, proposed: bool = False) -> None:
+    """Refuses ``size`` more bytes where they do not fit.
+
+    ``proposed``: by somebody who may not write the repo; a part of the quota is not for them. Raises QuotaExceeded.
+    """
+    limit = _bound(quota_of(read, default, account_id).max_bytes, proposed=proposed)
     if limit and size > 0 and (used := used_bytes(read, account_id)) + size > limit:
         raise _full(read, account_id, used, limit, size)
 
 
-def require_xorb_room(read: ReadSession, default: Quota, owner_id: str, uploader_id: str, size: int) -> None:
+def require_xorb_room(
+    read: ReadSession, default: Quota, owner_id: str, uploader_id: str, size: int, *, proposed: bool = False
+) -> None:
     """As `require_room`, for chunks of which no file is made yet: those that wait already count too."""
-    limit = quota_of(read, default, owner_id).max_bytes
+    limit = _bound(quota_of(read, default, owner_id).max_bytes, proposed=proposed)
     if not limit:
         return
     linked = select(RepoXorb.xorb_hash).where(RepoXorb.xorb_hash == XorbUpload.xorb_hash).exists()
@@ -146,6 +156,10 @@ def quota_warning(read: ReadSession, default: Quota, account_id: str) -> str:
     if not limit or (used := used_bytes(read, account_id)) < _NEARLY_FULL * limit:
         return ""
     return f"{_name(read, account_id)} uses {used:,} of {limit:,} bytes: {100 * used // limit} % of the quota."
+
+
+def _bound(limit: int, *, proposed: bool) -> int:
+    return max(1, limit * _PROPOSED_PERCENT // 100) if limit and proposed else limit
 
 
 def _full(read: ReadSession, account_id: str, used: int, limit: int, size: int) -> QuotaExceeded:

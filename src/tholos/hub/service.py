@@ -30,7 +30,15 @@ from tholos.hub.facts import Measurement, facts_for, measurements, record_fact
 from tholos.hub.gitobjects import EMPTY_TREE_ID
 from tholos.hub.histories import GitRef, History, ObjectStream, Request, Selection, git_refs, object_streams
 from tholos.hub.intake import Advice, Candidate, advise
-from tholos.hub.lfsfiles import LfsFile, delete_lfs_files, duplicate_lfs_files, list_lfs_files, require_kept
+from tholos.hub.lfsfiles import (
+    LfsFile,
+    delete_lfs_files,
+    duplicate_lfs_files,
+    kept,
+    list_lfs_files,
+    require_all_kept,
+    require_kept,
+)
 from tholos.hub.likes import like, like_counts, likers, likes_of, unlike
 from tholos.hub.lineage import Graph, lineage, made_from, subject
 from tholos.hub.merging import conflicts_of, merge_base, prepare_merge
@@ -50,6 +58,7 @@ from tholos.hub.proposals import (
     proposal_number,
     proposal_ref,
     require_proposer,
+    require_word,
     upload_limit,
 )
 from tholos.hub.pushes import MAX_COMMANDS, RefCommand, Verdict, accept_push, begin_push, pack_limits, spool_folder
@@ -172,6 +181,7 @@ __all__ = [
     "git_refs",
     "grant_access",
     "is_sha256",
+    "kept",
     "land",
     "last_changes",
     "like",
@@ -209,10 +219,12 @@ __all__ = [
     "record_upload",
     "refresh_popularity",
     "request_access",
+    "require_all_kept",
     "require_content",
     "require_kept",
     "require_proposer",
     "require_room",
+    "require_word",
     "resolve",
     "revision_of",
     "room_for",

@@ -12,7 +12,7 @@ import shutil
 from collections.abc import AsyncIterator, Callable, Iterable
 from dataclasses import dataclass
 
-from tholos.accounts.authorization import Action, Actor, hidden
+from tholos.accounts.authorization import Action, Actor, hidden, may
 from tholos.hub import repository
 from tholos.hub.errors import BlobTooLarge, DiskLow, RepoNotFound
 from tholos.hub.freshness import keep_promised, refuse_collected
@@ -70,8 +70,9 @@ def begin_upload(
         if known:
             keep_promised(services, read, repo.id, [sha256])
         if not known:
-            require_room(read, default, repo.owner_id, size or 0)
-            room = room_for(read, default, repo.owner_id) if size is None else None
+            stranger = not may(actor, Action.WRITE, repo)
+            require_room(read, default, repo.owner_id, size or 0, proposed=stranger)
+            room = room_for(read, default, repo.owner_id, proposed=stranger) if size is None else None
     limit = upload_limit(services, actor, repo)
     upload = Upload(repo, sha256, known and services.blobs.exists(sha256), limit, room)
     if size is not None and size > limit:

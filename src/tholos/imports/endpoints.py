@@ -8,7 +8,7 @@ from fastapi import APIRouter, Path, Query
 
 from tholos.accounts.dependencies import CurrentActor, OptionalActor
 from tholos.accounts.errors import InvalidName, MissingScope
-from tholos.hub.errors import AmbiguousRevision, RepoNotFound, RevisionNotFound
+from tholos.hub.errors import AmbiguousRevision, GatedRepo, RepoNotFound, RevisionNotFound
 from tholos.imports import service
 from tholos.imports.errors import NothingToImport
 from tholos.imports.schemas import DescriptionOut, ModelImportIn
@@ -19,14 +19,14 @@ from tholos.kit.http import ServicesDep
 router = APIRouter(prefix="/api/v1", tags=["imports"])
 
 _REV_ERRORS: list[type[TholosError]] = [InvalidName, RepoNotFound, RevisionNotFound, AmbiguousRevision]
-_WRITE_ERRORS: list[type[TholosError]] = [*_REV_ERRORS, NothingToImport, Forbidden, MissingScope]
+_WRITE_ERRORS: list[type[TholosError]] = [*_REV_ERRORS, GatedRepo, NothingToImport, Forbidden, MissingScope]
 
 Namespace = Annotated[str, Path(max_length=200)]
 Name = Annotated[str, Path(max_length=200)]
 Revision = Annotated[str, Query(max_length=300, description="Branch, tag or commit id.")]
 
 
-@router.get("/models/{namespace}/{name}/description", responses=responses(_REV_ERRORS))
+@router.get("/models/{namespace}/{name}/description", responses=responses([*_REV_ERRORS, GatedRepo]))
 def show_description(
     namespace: Namespace, name: Name, actor: OptionalActor, services: ServicesDep, revision: Revision = "main"
 ) -> DescriptionOut:

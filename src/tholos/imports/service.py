@@ -8,7 +8,6 @@ from typing import Any, Literal
 
 from tholos.accounts.authorization import Action, Actor, authorize
 from tholos.hub import service as hub
-from tholos.hub.mirror.promises import here
 from tholos.imports import repository
 from tholos.imports.errors import NothingToImport
 from tholos.imports.kinds import DETECT, IMPORT
@@ -58,16 +57,16 @@ class Described:
 
 
 def describe(services: Services, actor: Actor, name: str, rev: str) -> Described:
-    """What the model of a revision is. Raises as ``hub.resolve``."""
+    """What the model of a revision is. Raises as ``hub.resolve``, and GatedRepo."""
     with services.database.read() as read:
         repo, revision = hub.resolve(read, actor, hub.RepoKind.MODEL, name, rev)
+        hub.require_content(read, actor, repo)
         return describe_revision(services, read, repo, revision)
 
 
 def describe_revision(services: Services, read: ReadSession, repo: hub.Repo, revision: hub.Revision) -> Described:
-    """What the model of a revision is; the caller has authorized the repo."""
-    entries = here(read, repo.id, hub.tree(read, repo, revision.commit_id))
-    files = {entry.path: entry for entry in entries if entry.type == "file"}
+    """What the model of a revision is; the caller has authorized the repo and its content."""
+    files = {entry.path: entry for entry in hub.kept(read, repo, hub.tree(read, repo, revision.commit_id))}
     model = _model(services, files.get(MODEL_JSON))
     kept = _kept_report(services, files)
     if kept is not None:
@@ -98,7 +97,8 @@ def start_describe(services: Services, actor: Actor, name: str, rev: str) -> Job
 def start_import(services: Services, actor: Actor, name: str, rev: str, corrections: Corrections) -> Job:
     """A job that commits a description of the model, with what the user corrects, on top of the head of main.
 
-    Raises NothingToImport, RepoNotFound and RevisionNotFound (also of the data), Forbidden, and as ``hub.resolve``.
+    Raises NothingToImport, RepoNotFound and RevisionNotFound (also of the data), GatedRepo (the data), Forbidden, and
+    as ``hub.resolve``.
     """
     with services.database.read() as read:
         repo, revision = hub.resolve(read, actor, hub.RepoKind.MODEL, name, rev)
@@ -109,6 +109,7 @@ def start_import(services: Services, actor: Actor, name: str, rev: str, correcti
             data, data_revision = hub.resolve(
                 read, actor, hub.RepoKind.DATASET, corrections.data, corrections.data_revision or hub.MAIN
             )
+            hub.require_content(read, actor, data)
             corrections = replace(corrections, data=data.full_name, data_revision=data_revision.commit_id)
             data_repo_id = data.id
             inputs.append(Edge(data_revision.urn, "data", f"{data.label}@{data_revision.commit_id[:10]}"))
@@ -119,7 +120,8 @@ def start_import(services: Services, actor: Actor, name: str, rev: str, correcti
         "data_repo_id": data_repo_id,
     }
     with services.database.write() as write:
-        return jobs.enqueue(write, actor, IMPORT, payload, title=f"Import {repo.full_name}", inputs=inputs)
+        title = f"Import {repo.full_name}"
+        return jobs.enqueue(write, actor, IMPORT, payload, title=title, inputs=inputs, about=repo.owner_id)
 
 
 def on_commit(write: WriteSession, payload: Mapping[str, str]) -> None:
@@ -200,6 +202,7 @@ def _enqueue(write: WriteSession, actor: Actor, repo: hub.Repo, revision: hub.Re
         {"repo_id": repo.id, "revision": revision.commit_id},
         title=f"Describe {repo.full_name}",
         inputs=[Edge(revision.urn, "model", f"{repo.label}@{revision.commit_id[:10]}")],
+        about=repo.owner_id,
     )
 
 

@@ -9,7 +9,6 @@ from typing import Any
 from tholos.accounts.authorization import Action
 from tholos.hub import service as hub
 from tholos.hub.cards import CARD_FILE, Card
-from tholos.hub.mirror.promises import here
 from tholos.imports import repository
 from tholos.imports.card import model_card
 from tholos.imports.detection import detect
@@ -101,7 +100,8 @@ def _subject(ctx: JobContext, action: Action) -> _Subject:
     with ctx.database.read() as read:
         repo = hub.get_repo_by_id(read, ctx.actor, ctx.payload["repo_id"], action)
         revision = hub.revision_of(read, repo, ctx.payload["revision"])
-        entries = here(read, repo.id, hub.tree(read, repo, revision.commit_id, recursive=True))
+        hub.require_content(read, ctx.actor, repo)
+        entries = hub.kept(read, repo, hub.tree(read, repo, revision.commit_id, recursive=True))
         card = hub.card_of(read, ctx.blobs, revision.tree_id)
     folder = ctx.folder / "files"
     folder.mkdir()

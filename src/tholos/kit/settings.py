@@ -223,6 +223,9 @@ class Settings(BaseSettings):
         5 * GIB,
         description="Largest file, in bytes, that a pull request may bring from someone who may not write the repo.",
     )
+    max_open_pull_requests: PositiveInt = Field(
+        20, description="Open pull requests that one account may have in a repo which it may not write."
+    )
     quota_bytes: int = Field(
         0,
         ge=0,

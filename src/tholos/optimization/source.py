@@ -46,7 +46,7 @@ class Source:
 def source_of(read: ReadSession, blobs: BlobStore, repo: hub.Repo, revision: hub.Revision) -> Source:
     """Describe the model of a revision; the caller has authorized the repo.
 
-    Raises NothingToCompile when it has no model.json or no original pipeline, and BrokenModel.
+    Raises NothingToCompile when it has no model.json or no original pipeline, ContentDeleted, and BrokenModel.
     """
     files = {entry.path: entry for entry in hub.tree(read, repo, revision.commit_id) if entry.type == "file"}
     require_here(read, repo.id, files.values())
@@ -56,6 +56,7 @@ def source_of(read: ReadSession, blobs: BlobStore, repo: hub.Repo, revision: hub
             f"There is no {MODEL_JSON} in {where}, so there is no model to compile.",
             next="Train a model into the repo first: `tholos train`.",
         )
+    hub.require_kept(read, repo, files[MODEL_JSON])
     model = ModelDescription.from_bytes(blobs.path(files[MODEL_JSON].sha256 or "").read_bytes())
     original = next((artifact.file for artifact in model.artifacts if artifact.format == ORIGINAL), None)
     if original not in files:
@@ -63,4 +64,5 @@ def source_of(read: ReadSession, blobs: BlobStore, repo: hub.Repo, revision: hub
             f"The model in {where} has no scikit-learn pipeline ({ORIGINAL}) that could be compiled.",
             next="Compile a model that was trained here; one that is ONNX already needs no compiling.",
         )
+    hub.require_kept(read, repo, files[original])
     return Source(repo, revision, model, files)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Literal
 
 from tholos.accounts.authorization import Action, Actor, authorize, may
@@ -132,14 +132,22 @@ def _require_scans(settings: Settings) -> None:
 def verdicts(
     read: ReadSession, actor: Actor, repo: hub.Repo, entries: Iterable[hub.TreeEntry]
 ) -> dict[str, FileVerdict]:
-    """The verdict on each of these files, by path. The caller has authorized reading the repo."""
+    """The verdict on each of these files, by path; whoever may not have the content of the repo is told no findings.
+
+    The caller has authorized reading the repo.
+    """
     found = [(entry.path, entry.sha256) for entry in entries if entry.sha256 is not None]
     rows = repository.files(read, repo.id, (sha256 for _, sha256 in found))
     sees_all = may(actor, Action.WRITE, repo)
-    return {
+    sees_content = hub.access_of(read, actor, repo).allowed
+    told = {
         path: _verdict(path, sha256, rows.get((sha256, lens_of(repo.kind.value, path))), sees_all=sees_all)
         for path, sha256 in found
     }
+    if sees_content:
+        return told
+    # What was found quotes the files, which are not for everybody: the status alone is.
+    return {path: replace(verdict, findings=(), imports=(), error="") for path, verdict in told.items()}
 
 
 def revision_verdict(read: ReadSession, actor: Actor, repo: hub.Repo, revision: hub.Revision) -> RevisionVerdict:

@@ -1255,6 +1255,12 @@ class TooManyPaths(errors.PayloadTooLarge):
     default_code = "too_many_paths"
 
 
+class TooManyPullRequests(errors.Conflict):
+    """You have as many open pull requests in the repo as one may have who may not write it."""
+
+    default_code = "too_many_pull_requests"
+
+
 class TooManyWebhooks(errors.Conflict):
     """You have as many webhooks as one account may have."""
 
@@ -1566,6 +1572,7 @@ BY_CODE: Mapping[str, type[errors.TholosError]] = {
     "too_many_memberships": TooManyMemberships,
     "too_many_operations": TooManyOperations,
     "too_many_paths": TooManyPaths,
+    "too_many_pull_requests": TooManyPullRequests,
     "too_many_webhooks": TooManyWebhooks,
     "training_failed": TrainingFailed,
     "unreadable": Unreadable,

@@ -17,7 +17,6 @@ from tholos.accounts.errors import MissingScope, NameReserved
 from tholos.accounts.names import RESERVED, check_name
 from tholos.accounts.service import namespace_for, record_audit
 from tholos.hub import service as hub
-from tholos.hub.mirror.promises import require_here
 from tholos.hub.service import MAIN, RepoKind
 from tholos.jobs.lineage import Edge, forget_links, record_link
 from tholos.kit.blobs import BlobStore
@@ -101,7 +100,8 @@ def rollback(database: Database, blobs: BlobStore, actor: Actor, name: str) -> V
     It has served before, so no scan is waited for; what was found unsafe meanwhile is refused, unless an administrator
     had allowed it.
 
-    Raises DeploymentNotFound, Forbidden, NothingToRollBackTo, UnsafeRevision, and NotServable when its files have gone.
+    Raises DeploymentNotFound, Forbidden, NothingToRollBackTo, UnsafeRevision, NotServable when its files have gone,
+    and RepoNotFound, GatedRepo or ContentDeleted when the actor may not have them any more.
     """
     with database.read() as read:
         found = _authorized(read, actor, Action.WRITE, name)
@@ -111,6 +111,7 @@ def rollback(database: Database, blobs: BlobStore, actor: Actor, name: str) -> V
                 next="Deploy the revision that you want: POST /api/v1/deployments with its id.",
             )
         previous = repository.version(read, found.id, found.previous_version)
+        _require_had(read, actor, previous)
     describe(blobs, files_from_json(previous.files))
     with database.write() as write:
         deployment = _held(write, actor, name)
@@ -130,10 +131,16 @@ def rollback(database: Database, blobs: BlobStore, actor: Actor, name: str) -> V
 
 
 def set_wanted(database: Database, actor: Actor, name: str, wanted: Wanted) -> View:
-    """Stops or starts a deployment; what is so already stays so. Raises DeploymentNotFound, Forbidden."""
+    """Stops or starts a deployment; what is so already stays so.
+
+    Raises DeploymentNotFound, Forbidden, and RepoNotFound, GatedRepo or ContentDeleted where the actor is to start what
+    they may not have any more.
+    """
     with database.write() as write:
         deployment = _held(write, actor, name)
         if deployment.wanted != wanted:
+            if wanted == "running":
+                _require_had(write, actor, repository.version(write, deployment.id, deployment.version))
             deployment.wanted, deployment.updated_at = wanted, utcnow()
             _tell(write, actor, deployment, "start" if wanted == "running" else "stop", {})
     return _view(database, deployment)
@@ -167,14 +174,27 @@ def description(blobs: BlobStore, view: View) -> tuple[DeploymentVersion, ModelD
     return version, describe(blobs, files_from_json(version.files))
 
 
+def _require_had(read: ReadSession, actor: Actor, version: DeploymentVersion) -> None:
+    """Whether the actor may have the files of a version still; those of a repo that was deleted are the deployment's.
+
+    Raises RepoNotFound, GatedRepo, ContentDeleted.
+    """
+    if read.get(hub.Repo, version.repo_id) is None:
+        return
+    repo = hub.get_repo_by_id(read, actor, version.repo_id)
+    hub.require_content(read, actor, repo)
+    files = files_from_json(version.files)
+    hub.require_all_kept(
+        read, repo, [hub.TreeEntry(file.path, "file", file.size, "", file.sha256, lfs=True) for file in files]
+    )
+
+
 def _choose(database: Database, blobs: BlobStore, actor: Actor, *, model: str, revision: str, home: Home) -> _Choice:
     with database.read() as read:
         repo, commit = hub.resolve(read, actor, RepoKind.MODEL, model, revision)
         hub.require_content(read, actor, repo)
         entries = hub.tree(read, repo, commit.commit_id, recursive=True)
-        require_here(read, repo.id, entries)
-        for entry in entries:
-            hub.require_kept(read, repo, entry)
+        hub.require_all_kept(read, repo, entries)
     files = [
         ModelFile(entry.path, entry.sha256, entry.size)
         for entry in entries

@@ -9,7 +9,7 @@ from fastapi import APIRouter, Query
 from tholos.accounts.dependencies import CurrentActor, OptionalActor, Read
 from tholos.accounts.errors import MissingScope
 from tholos.data.errors import SplitNotFound
-from tholos.hub.errors import AmbiguousRevision, RepoNotFound, RevisionNotFound
+from tholos.hub.errors import AmbiguousRevision, GatedRepo, RepoNotFound, RevisionNotFound
 from tholos.jobs.errors import JobNotFound
 from tholos.jobs.schemas import JobOut
 from tholos.kit.errors import responses
@@ -48,6 +48,7 @@ _REFUSALS = [
     RevisionNotFound,
     AmbiguousRevision,
     SplitNotFound,
+    GatedRepo,
     MissingScope,
     BrokenDescription,
     TooMuchCode,
@@ -67,7 +68,7 @@ def list_algorithms(
 
 @router.get(
     "/algorithms/{namespace}/{name}/description",
-    responses=responses([RepoNotFound, RevisionNotFound, AmbiguousRevision, BrokenDescription]),
+    responses=responses([RepoNotFound, RevisionNotFound, AmbiguousRevision, BrokenDescription, GatedRepo]),
 )
 def describe_algorithm(
     namespace: str,

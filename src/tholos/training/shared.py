@@ -10,7 +10,6 @@ from typing import Any, Final
 
 from tholos.accounts.authorization import Actor
 from tholos.hub import service as hub
-from tholos.hub.mirror.promises import require_here
 from tholos.jobs.context import JobContext
 from tholos.jobs.sandbox.run import Limits, Listener, choose
 from tholos.kit.blobs import BlobStore
@@ -68,23 +67,29 @@ def resolve(read: ReadSession, blobs: BlobStore, actor: Actor, name: str) -> Sha
 
     Raises:
         RepoNotFound, RevisionNotFound, AmbiguousRevision, InvalidName: it is not there, or may not be read.
+        GatedRepo, ContentDeleted: its files are not for the actor, or for nobody any more.
         BrokenDescription: its algorithm.yaml is missing, or wrong.
 
     """
     full_name, _, rev = name.partition("@")
     repo, revision = hub.resolve(read, actor, hub.RepoKind.ALGORITHM, full_name, rev or hub.MAIN)
+    hub.require_content(read, actor, repo)
     return SharedAlgorithm(repo=repo, revision=revision, description=describe(read, blobs, repo, revision))
 
 
 def pinned(read: ReadSession, blobs: BlobStore, actor: Actor, repo_id: str, commit_id: str) -> SharedAlgorithm:
     """The algorithm that a job was told to use. Raises as `resolve`."""
     repo = hub.get_repo_by_id(read, actor, repo_id)
+    hub.require_content(read, actor, repo)
     revision = hub.revision_of(read, repo, commit_id)
     return SharedAlgorithm(repo=repo, revision=revision, description=describe(read, blobs, repo, revision))
 
 
 def describe(read: ReadSession, blobs: BlobStore, repo: hub.Repo, revision: hub.Revision) -> Description:
-    """What a revision's algorithm.yaml says. Raises BrokenDescription."""
+    """What a revision's algorithm.yaml says; the caller has authorized its content.
+
+    Raises BrokenDescription, ContentDeleted.
+    """
     found = hub.entries(read, revision, [DESCRIPTION_FILE])
     if not found or found[0].sha256 is None:
         raise BrokenDescription(
@@ -92,7 +97,7 @@ def describe(read: ReadSession, blobs: BlobStore, repo: hub.Repo, revision: hub.
             next="Its author has to push one; `tholos algorithms init FOLDER` writes an example.",
             field="",
         )
-    require_here(read, repo.id, found)
+    hub.require_all_kept(read, repo, found[:1])
     with blobs.open(found[0].sha256) as file:
         return parse_description(file.read(MAX_DESCRIPTION_BYTES + 1))
 
@@ -103,6 +108,7 @@ def check_out(read: ReadSession, found: SharedAlgorithm) -> list[tuple[str, str]
     Raises:
         TooMuchCode: there are more, or larger, files than code has.
         BrokenDescription: the file that its entry names is not there.
+        ContentDeleted: a file was deleted for good.
 
     """
     entries = [
@@ -121,7 +127,7 @@ def check_out(read: ReadSession, found: SharedAlgorithm) -> list[tuple[str, str]
             next="Its author has to push that file, or name another.",
             field="entry",
         )
-    require_here(read, found.repo.id, entries)
+    hub.require_all_kept(read, found.repo, entries)
     return [(entry.path, entry.sha256) for entry in entries if entry.sha256 is not None]
 
 

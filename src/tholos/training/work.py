@@ -97,6 +97,7 @@ def _subject(read: ReadSession, ctx: JobContext, order: Order) -> _Subject:
     recorded = None
     if order.replay_of is not None:
         entry = hub.file(read, model, order.replay_of, TRAINING_JSON)
+        hub.require_kept(read, model, entry)
         assert entry.sha256 is not None
         require_here(read, model.id, [entry])
         with ctx.blobs.open(entry.sha256) as file:

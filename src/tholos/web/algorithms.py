@@ -13,6 +13,7 @@ from starlette.responses import RedirectResponse, Response
 from tholos.accounts.authorization import Actor
 from tholos.accounts.dependencies import CurrentActor, OptionalActor
 from tholos.hub import service as hub
+from tholos.hub.errors import ContentDeleted, GatedRepo
 from tholos.kit.errors import TholosError
 from tholos.kit.http import ServicesDep
 from tholos.kit.services import Services
@@ -80,10 +81,10 @@ def _page(request: Request, services: Services, actor: Actor, at: RepoAt, **aske
     with services.database.read() as read:
         found = at.open(read, actor)
         described: shared.SharedAlgorithm | None = None
-        problem: BrokenDescription | None = None
+        problem: TholosError | None = None
         try:
             described = shared.resolve(read, services.blobs, actor, f"{at.name}@{found.revision.commit_id}")
-        except BrokenDescription as error:
+        except (BrokenDescription, ContentDeleted, GatedRepo) as error:
             problem = error  # the page says what is wrong with it
         made = hub.made_from(read, actor, found.repo)
         values = {

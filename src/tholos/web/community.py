@@ -188,7 +188,7 @@ def _page(
         "discussion": discussion,
         "proposed": service.proposed(read, view) if discussion.is_pull_request else None,
         "events": [] if shows_files else service.events_of(read, discussion),
-        "diff": service.diff_of(read, services.blobs, view) if shows_files else None,
+        "diff": service.diff_of(read, services.blobs, actor, view) if shows_files else None,
         "address": thread.address,
         "may_write": is_writer,
         "may_change": is_writer or discussion.author_id == actor.account_id,

@@ -22,7 +22,7 @@ from tholos.hub.downloads import BlobResponse, ByteRange, requested_range
 from tholos.hub.errors import UploadIncomplete
 from tholos.hub.freshness import xet_generation
 from tholos.hub.models import Repo
-from tholos.hub.proposals import require_proposer
+from tholos.hub.proposals import require_word
 from tholos.hub.xet import access, service
 from tholos.hub.xet.access import Grant, Link
 from tholos.hub.xet.hashing import from_hex
@@ -67,7 +67,7 @@ def token_answer(
     writing = kind == "write"
     authorize(actor, Action.WRITE if writing and not proposes else Action.READ, repo)
     if proposes:
-        require_proposer(actor)
+        require_word(actor, repo)
     signer = Signer(services.settings)
     token = access.token(signer, Grant(repo.id, rev, may_write=writing, key_id=actor.key_id, proposes=proposes))
     with services.database.read() as read:

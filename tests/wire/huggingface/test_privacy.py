@@ -44,7 +44,6 @@ WRITES = [
     ("POST", "/api/models/{}/lfs-files/batch", '{"deletions": {"sha": []}}'),
     ("POST", "/api/models/{}/super-squash/main", '{"message": "x"}'),
     ("POST", "/api/models/{}/user-access-request/grant", '{"user": "bob"}'),
-    ("POST", "/{}.git/info/lfs/objects/batch", '{"operation": "upload", "objects": []}'),
     ("POST", "/{}.git/info/lfs/objects/batch", '{"operation": "download", "objects": []}'),
 ]
 
@@ -64,7 +63,6 @@ PROPOSALS = [
     ("POST", "/api/models/{}/discussions/1/title", '{"title": "t"}'),
     ("POST", "/api/models/{}/discussions/1/status", '{"status": "closed"}'),
     ("POST", "/api/models/{}/discussions/1/merge", "null"),
-    ("POST", "/{}.git/info/lfs/objects/batch", '{"operation": "upload", "objects": []}'),
 ]
 
 

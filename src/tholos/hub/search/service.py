@@ -197,7 +197,7 @@ def _is_everything(matching: Matching) -> bool:
 
 def _counts(read: ReadSession, matching: Matching, place: _Place) -> tuple[Counts, Matching, list[Any] | None]:
     """The counts, the search as it is best asked from then on, and the rows of the page if they were found as well."""
-    sample = _sample(read, matching, SAMPLES[-1])
+    sample, closer = _sample(read, matching, SAMPLES[-1]), None
     if not sample.is_large and len(sample.lines) >= _SAMPLE_FOR_DOUBT:
         closer = _sample(read, matching, SAMPLES[0])
         if len(closer.lines) >= _CLOSER_FOR_CERTAIN:
@@ -207,7 +207,7 @@ def _counts(read: ReadSession, matching: Matching, place: _Place) -> tuple[Count
         lines, rows = _everything(read, matching, place)
         if lines.total() <= EXACT_HITS:
             return _counted(lines, 1), matching, rows
-        sample = _sample(read, matching, SAMPLES[0])
+        sample = closer or _sample(read, matching, SAMPLES[0])
     elif len(sample.lines) < _GOOD_SAMPLE:
         enough = len(sample.lines) << (SAMPLES[-1] - SAMPLES[1]) >= _GOOD_SAMPLE
         sample = _sample(read, matching, SAMPLES[1] if enough else SAMPLES[0])

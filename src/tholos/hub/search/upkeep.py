@@ -14,7 +14,6 @@ from tholos.accounts.service import record_audit
 from tholos.hub import repository
 from tholos.hub.artifacts import describe
 from tholos.hub.commits import card_of
-from tholos.hub.mirror.promises import here
 from tholos.hub.models import Repo
 from tholos.hub.names import HEADS, MAIN, RepoKind
 from tholos.hub.search import documents
@@ -121,5 +120,6 @@ def _content(database: Database, blobs: BlobStore, repo: Repo, head: str) -> tup
             return "", {}
         card = card_of(read, blobs, revision.tree_id)
         files = first_files(read, revision.tree_id, _FILES) if repo.kind is RepoKind.MODEL else []
-        files = here(read, repo.id, files)
+        held = repository.possessed(read, repo.id, [entry.sha256 for entry in files if entry.sha256])
+        files = [entry for entry in files if entry.sha256 in held]  # what was deleted for good says nothing any more
     return documents.card_terms(card), describe(blobs, files)

@@ -10,7 +10,7 @@ from tholos.accounts.authorization import ANONYMOUS, Action, Actor
 from tholos.accounts.service import actor_of_key
 from tholos.hub.access import require_content
 from tholos.hub.models import Repo
-from tholos.hub.proposals import require_proposer
+from tholos.hub.proposals import require_word
 from tholos.hub.repos import get_repo_by_id
 from tholos.kit.database import ReadSession
 from tholos.kit.errors import Forbidden
@@ -86,7 +86,7 @@ def authorized(read: ReadSession, grant: Grant, action: Action) -> tuple[Actor, 
     actor = ANONYMOUS if grant.key_id is None else actor_of_key(read, grant.key_id)
     if action is Action.WRITE and grant.proposes:
         repo = get_repo_by_id(read, actor, grant.repo_id)
-        require_proposer(actor)
+        require_word(actor, repo)
         return actor, repo
     repo = get_repo_by_id(read, actor, grant.repo_id, action)
     if action is Action.READ:

@@ -12,7 +12,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from itertools import islice
 
-from tholos.accounts.authorization import Action, Actor
+from tholos.accounts.authorization import Action, Actor, may
 from tholos.hub.freshness import refuse_collected
 from tholos.hub.models import Repo
 from tholos.hub.proposals import upload_limit
@@ -73,7 +73,9 @@ async def put_xorb(services: Services, grant: Grant, xorb: str, chunks: AsyncIte
         with services.database.read() as read:
             actor, repo = authorized(read, grant, Action.WRITE)
             default = Quota.default(services.settings)
-            require_xorb_room(read, default, repo.owner_id, actor.account_id, size if size is not None else 0)
+            stranger = not may(actor, Action.WRITE, repo)
+            bytes_sent = size if size is not None else 0
+            require_xorb_room(read, default, repo.owner_id, actor.account_id, bytes_sent, proposed=stranger)
         check_space(services, size if size is not None else MAX_BODY_BYTES)
         return actor, services.blobs.xorbs.writer()
 
@@ -101,7 +103,7 @@ def register_shard(services: Services, grant: Grant, body: bytes) -> list[Blob]:
     files = list({(file.xet_hash, file.sha256): file for file in parse_shard(body).files}.values())
     sizes = _nameable(services, actor, files)
     check_space(services, len(body))
-    _check_quota(services, repo, files)
+    _check_quota(services, repo, files, proposed=not may(actor, Action.WRITE, repo))
     known = _known(services, repo, files)
     unproven = [file for file in files if known.get(file.sha256) != file.xet_hash]
     limit = upload_limit(services, actor, repo)
@@ -149,11 +151,12 @@ def _nameable(services: Services, actor: Actor, files: Sequence[ShardFile]) -> M
     return allowed
 
 
-def _check_quota(services: Services, repo: Repo, files: Sequence[ShardFile]) -> None:
+def _check_quota(services: Services, repo: Repo, files: Sequence[ShardFile], *, proposed: bool) -> None:
     sizes = {file.sha256: sum(term.length for term in file.terms) for file in files}
     with services.database.read() as read:
         new = sizes.keys() - possessed(read, repo.id, sizes).keys()
-        require_room(read, Quota.default(services.settings), repo.owner_id, sum(sizes[sha256] for sha256 in new))
+        size = sum(sizes[sha256] for sha256 in new)
+        require_room(read, Quota.default(services.settings), repo.owner_id, size, proposed=proposed)
 
 
 def _known(services: Services, repo: Repo, files: Sequence[ShardFile]) -> Mapping[str, str]:

@@ -6,6 +6,7 @@ import bz2
 import gzip
 import io
 import lzma
+import struct
 import tarfile
 import zipfile
 import zlib
@@ -33,12 +34,23 @@ COMPRESSED: Final[dict[bytes, Callable[[BinaryIO], BinaryIO]]] = {
 CLOSED: Final = {b"7z\xbc\xaf\x27\x1c": "7z", b"Rar!\x1a\x07": "RAR", b"\x28\xb5\x2f\xfd": "Zstandard"}
 """Archives that cannot be looked into here."""
 
+# What the library raises on bytes that are no archive: some of it by accident.
+_ZIP_TROUBLE = (zipfile.BadZipFile, ValueError, OSError, IndexError, struct.error)
+
 
 def check_zip(found: Inspection, source: Source, look: Look) -> None:
     """A zip archive. Raises CannotScan."""
     try:
         archive = zipfile.ZipFile(source.file)
-    except (zipfile.BadZipFile, ValueError, OSError, UnicodeError, NotImplementedError) as problem:
+    except (
+        zipfile.BadZipFile,
+        ValueError,
+        OSError,
+        UnicodeError,
+        NotImplementedError,
+        IndexError,
+        struct.error,
+    ) as problem:
         _unreadable(found, source, "The zip archive", problem)
         return
     with archive:
@@ -77,7 +89,17 @@ def _look_at_member(
     try:
         with archive.open(member) as stream:
             _look_at_stream(found, source, member.filename, cast("BinaryIO", stream), look)
-    except (zipfile.BadZipFile, zlib.error, lzma.LZMAError, EOFError, OSError, ValueError, RuntimeError) as problem:
+    except (
+        zipfile.BadZipFile,
+        zlib.error,
+        lzma.LZMAError,
+        EOFError,
+        OSError,
+        ValueError,
+        RuntimeError,
+        IndexError,
+        struct.error,
+    ) as problem:
         if isinstance(problem, RecursionError):
             raise
         _unreadable(found, source, printable(member.filename, 80), problem)

@@ -64,7 +64,7 @@ def details(call: Call) -> Response:
         if view.discussion.is_pull_request:
             shape |= _proposal(community.proposed(read, view), view)
             if call.flag("diff"):
-                shape["diff"] = community.diff_of(read, call.services.blobs, view).text
+                shape["diff"] = community.diff_of(read, call.services.blobs, call.actor, view).text
     return answer(shape)
 
 

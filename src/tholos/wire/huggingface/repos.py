@@ -11,7 +11,6 @@ from tholos.accounts.authorization import Action, Visibility
 from tholos.hub import service as hub
 from tholos.hub.artifacts import safetensors_headers, safetensors_index
 from tholos.hub.errors import RepoExists
-from tholos.hub.mirror.promises import require_here
 from tholos.kit.errors import InvalidInput
 from tholos.wire.huggingface.addresses import Address, address
 from tholos.wire.huggingface.call import Call, answer, field, read_flag
@@ -194,13 +193,14 @@ def safetensors_metadata(call: Call) -> Response:
     path = call.names["rest"]
     with call.services.database.read() as read:
         repo, revision = hub.resolve(read, call.actor, call.kind, call.repo_name, hub.MAIN)
+        hub.require_content(read, call.actor, repo)
         asked = hub.file(read, repo, revision.commit_id, path)
-        require_here(read, repo.id, [asked])
         files, metadata = [asked], None
+        hub.require_all_kept(read, repo, [asked])
         if path.endswith(".index.json"):
             shards, metadata = safetensors_index(call.services.blobs, asked)
             files = hub.entries(read, revision, shards)
-            require_here(read, repo.id, files)
+        hub.require_all_kept(read, repo, files)
     headers = safetensors_headers(call.services.blobs, [found for found in files if found.type == "file"])
     if asked.path.endswith(".safetensors") and asked.path not in headers:
         raise InvalidInput(f'"{path[:200]}" is no readable safetensors file.', next="Ask for a .safetensors file.")

@@ -10,7 +10,6 @@ from typing import Any, Final
 
 from tholos.accounts.authorization import ANONYMOUS, Actor
 from tholos.hub import service as hub
-from tholos.hub.mirror.promises import here
 from tholos.hub.quotas import repo_bytes
 from tholos.hub.trees import first_files
 from tholos.kit.database import ReadSession
@@ -96,13 +95,14 @@ class RepoFacts:
         if self.repo.kind is not hub.RepoKind.MODEL:
             return {}
         if self.revision is not None:
-            return hub.describe(self.services.blobs, here(self.read, self.repo.id, self.files))
+            return hub.describe(self.services.blobs, hub.kept(self.read, self.repo, self.files))
         return self.document.details if self.document else {}
 
     @property
     def config(self) -> dict[str, Any] | None:
-        """The known part of config.json."""
-        return self.details.get("config")
+        """The known part of config.json, which is quoted: for those who may have the files."""
+        found: dict[str, Any] | None = self.details.get("config")
+        return found if found and hub.access_of(self.read, self.actor, self.repo).allowed else None
 
     @cached_property
     def all_tags(self) -> list[str]:
