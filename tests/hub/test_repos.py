@@ -14,6 +14,10 @@ from tholos.hub import errors
 from tholos.hub import service as hub
 from tholos.hub.models import Ref, Repo, RepoBlob, Revision
 from tholos.hub.operations import AddBytes, Delete
+from tholos.jobs import repository as job_rows
+from tholos.jobs import service as jobs
+from tholos.jobs.kinds import JobKind
+from tholos.jobs.models import JobState
 from tholos.kit.errors import Forbidden, InvalidInput
 from tholos.kit.outbox import OutboxRow
 from tholos.kit.paging import BadCursor
@@ -256,3 +260,20 @@ def test_the_namespace_keeps_the_accounts_own_spelling(services: Services, admin
         grace, _ = accounts.create_user(write, admin, "Grace")
     actor = Actor(grace.id, grace.name)
     assert create(services, actor, "GRACE/x").full_name == "Grace/x"
+
+
+def test_jobs_on_a_deleted_repo_end_with_it(services: Services, ada: Actor):
+    kind = JobKind("data.view", work="tholos.data.work:read_revision")
+    gone, stays = create(services, ada, "gone"), create(services, ada, "stays")
+    with services.database.write() as write:
+        waiting, other = (jobs.enqueue(write, ada, kind, {"repo_id": repo.id}, title="Read") for repo in (gone, stays))
+        running = jobs.enqueue(write, ada, JobKind("scan.repo", work="x:y"), {"repo_id": gone.id}, title="Scan")
+        assert job_rows.claim(write, "node", ["scan.repo"], 60.0) is not None
+    with services.database.write() as write:
+        hub.delete_repo(write, ada, MODEL, "ada/gone")
+    with services.database.read() as read:
+        found = {job.id: jobs.get(read, ada, job.id) for job in (waiting, other, running)}
+    assert found[waiting.id].state is JobState.CANCELLED
+    assert found[other.id].state is JobState.QUEUED
+    assert found[running.id].state is JobState.RUNNING  # until its process has ended
+    assert found[running.id].cancel_requested_at is not None

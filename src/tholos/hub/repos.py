@@ -24,6 +24,7 @@ from tholos.hub.names import HEADS, MAIN, RepoKind, split_name
 from tholos.hub.operations import ATTRIBUTES_FILE, StagedFile
 from tholos.hub.quotas import NO_LIMITS, Quota, require_repo_room
 from tholos.hub.search import documents
+from tholos.jobs import service as jobs
 from tholos.kit.blobs import BlobStore
 from tholos.kit.clock import utcnow
 from tholos.kit.database import Database, ReadSession, WriteSession, storable
@@ -244,6 +245,7 @@ def delete_repo(write: WriteSession, actor: Actor, kind: RepoKind, name: str) ->
     was = {"name": repo.full_name, "owner_id": repo.owner_id, "visibility": repo.visibility}
     emit(write, "repo.deleted", {"repo_id": repo.id, "kind": kind.value, **was})
     write.flush()
+    jobs.abandon(write, repo.id)
     documents.remove(write, repo.id)
     repository.delete_repo(write, repo.id)
 

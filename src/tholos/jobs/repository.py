@@ -145,6 +145,12 @@ def has_unended(read: ReadSession, owner_id: str) -> bool:
     return read.scalar(query.limit(1)) is not None
 
 
+def unended_about(read: ReadSession, repo_id: str) -> list[str]:
+    """The ids of the jobs on one repo, by their payload, that wait or run."""
+    about = Job.payload["repo_id"].as_string() == repo_id
+    return list(read.scalars(select(Job.id).where(or_(_IS_QUEUED, _IS_RUNNING), about)))
+
+
 def change_owner(write: WriteSession, from_id: str, to_id: str) -> None:
     """Makes the jobs and lineage links of one account another's."""
     for table in (Job, LineageLink):

@@ -141,6 +141,15 @@ def cancel(write: WriteSession, actor: Actor, job_id: str) -> Job:
     return job
 
 
+def abandon(write: WriteSession, repo_id: str) -> None:
+    """Cancels the jobs on a repo that is being deleted: what waits at once, what runs as soon as its process ended."""
+    for job_id in repository.unended_about(write, repo_id):
+        if repository.request_cancel(write, job_id):
+            job = _get(write, job_id)
+            if job.state is JobState.CANCELLED:
+                announce_end(write, job)
+
+
 def retry(write: WriteSession, actor: Actor, job_id: str) -> Job:
     """Runs a failed or cancelled job again, with all its attempts, on the actor's behalf (an administrator leaves it as
     it was). Raises JobNotFound, JobNotRetryable.
