@@ -8,6 +8,7 @@ import socket
 import subprocess
 import sys
 from pathlib import Path
+from threading import Thread
 
 import pytest
 from jobs_harness import alive, until
@@ -70,13 +71,25 @@ def test_a_child_whose_runner_is_gone_stops():
         Channel(theirs).metric("loss", 1, 0.5)
 
 
+def test_a_runner_that_dies_with_a_message_unread_is_gone_too():
+    ours, theirs = socket.socketpair()
+
+    def die() -> None:
+        ours.recv(1, socket.MSG_PEEK)  # it has arrived, and stays unread
+        ours.close()
+
+    Thread(target=die).start()
+    with theirs, pytest.raises(OwnerLost):
+        Channel(theirs).flush()
+
+
 def test_cancelled_work_cannot_be_taken_for_an_error():
     assert not issubclass(JobCancelled, Exception)
 
 
-def test_an_order_survives_its_command_line():
-    order = Order("job_1", 3, "tholos.training.work:train", 30.0, 7, 4711)
-    assert Order.parse(order.command()[4:]) == order
+def test_an_order_survives_its_message():
+    order = Order("job_1", 3, "tholos.training.work:train", 30.0, "/höme/a b")
+    assert Order.decode(order.encode()) == order
 
 
 def test_a_scratch_folder_belongs_to_one_run(tmp_path: Path):

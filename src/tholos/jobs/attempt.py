@@ -9,12 +9,13 @@ import asyncio
 import os
 import signal
 import socket
-import subprocess
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 
 from tholos.jobs.folders import AttemptLog, JobFolder
+from tholos.jobs.forks import ForkServer
+from tholos.jobs.kinds import JobKind
 from tholos.jobs.messages import ACK, Flush, Message, Metric, Progress, decode
 from tholos.jobs.order import Order
 from tholos.jobs.processes import kill_session
@@ -81,52 +82,49 @@ class Attempt:
     """A started child. ``on_urgent`` is called when a report should go out before its time."""
 
     def __init__(
-        self, order: Order, bounds: Bounds, folder: JobFolder, log: AttemptLog, on_urgent: Callable[[], None]
+        self, claim: Claim, bounds: Bounds, folder: JobFolder, log: AttemptLog, on_urgent: Callable[[], None]
     ) -> None:
-        self.claim = Claim(order.job_id, order.fence)
+        self.claim = claim
         self.bounds = bounds
         self.ending: Ending | None = None
         self.peak_memory_bytes = 0
+        self.pid = 0
+        """Number of the child, once started."""
         self.status = 0
         """Exit code, or the negative signal number, once reaped."""
         self.background = False
         """Whether it takes a place in the background."""
-        self._order, self._folder, self._log, self._on_urgent = order, folder, log, on_urgent
+        self._folder, self._log, self._on_urgent = folder, log, on_urgent
         self._loop = asyncio.get_running_loop()
         self._incoming = _Incoming()
         self._kill_at: float | None = None
         self._over = False
         self._reading = False
 
-    def start(self, environment: Mapping[str, str], connection: socket.socket) -> None:
-        """Starts the child; from the main thread, whose end is what its death signal waits for. Raises OSError.
-
-        ``connection`` is the runner's end of the socket pair whose other end the order names.
-        """
-        connection.setblocking(False)
-        self._process = subprocess.Popen(  # noqa: S603 - our own interpreter and module
-            self._order.command(),
-            stdin=subprocess.DEVNULL,
-            stdout=self._log.file,
-            stderr=self._log.file,
-            cwd=self._folder.scratch,
-            env=dict(environment),
-            pass_fds=[self._order.channel],
-            start_new_session=True,
-        )
-        self._connection = connection
+    def start(self, forks: ForkServer, kind: JobKind) -> None:
+        """Starts the child. Raises OSError."""
+        job_id, fence = self.claim.job_id, self.claim.fence
+        order = Order(job_id, fence, kind.work, self.bounds.lease_s, str(self._folder.scratch))
+        ours, theirs = socket.socketpair()
         try:
-            self._exit_descriptor = os.pidfd_open(self.pid)
-        except OSError:  # too many open files: a child that nobody watches must not run
-            self._process.kill()
-            self._process.wait()
+            with theirs:
+                self.pid = forks.fork(order, theirs.fileno(), self._log.file.fileno())
+            self._exit_descriptor = self._watched(forks)
+        except OSError:
+            ours.close()
             raise
+        ours.setblocking(False)
+        self._connection, self._forks = ours, forks
         self._started_at = self._renewed_at = self._loop.time()
         self._read_on()
 
-    @property
-    def pid(self) -> int:
-        return self._process.pid
+    def _watched(self, forks: ForkServer) -> int:
+        try:
+            return os.pidfd_open(self.pid)
+        except OSError:  # too many open files: a child that nobody watches must not run
+            os.kill(self.pid, signal.SIGKILL)
+            forks.reap(self.pid)
+            raise
 
     @property
     def over(self) -> bool:
@@ -154,9 +152,8 @@ class Attempt:
     def reap(self) -> Usage:
         """Kills whatever the ended child has left running and takes its exit status; returns what it used."""
         kill_session(self.pid)
-        _, status, used = os.wait4(self.pid, 0)
-        self.status = self._process.returncode = os.waitstatus_to_exitcode(status)
-        return Usage(used.ru_utime + used.ru_stime, self.peak_memory_bytes)
+        self.status, cpu_seconds = self._forks.reap(self.pid)
+        return Usage(cpu_seconds, self.peak_memory_bytes)
 
     def close(self) -> None:
         """Ends the log and removes the scratch folder."""

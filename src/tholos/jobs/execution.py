@@ -39,8 +39,11 @@ EXIT_REFUSED = 3
 """Nothing was recorded: the run was cancelled, or is no longer the current one."""
 
 
-def execute(order: Order) -> int:
-    """Runs the job; returns the exit code of the process. Whatever happened to the job is then in the database."""
+def execute(order: Order, channel: int) -> int:
+    """Runs the job, whose channel has that descriptor; returns the exit code of the process.
+
+    Whatever happened to the job is then in the database.
+    """
     _prepare_output()
     settings = Settings()
     database = Database(settings.resolved_database_url, pool_size=2)
@@ -50,8 +53,8 @@ def execute(order: Order) -> int:
         with database.write() as write:
             job = lifecycle.begin(write, claim, str(identity), order.lease_s)
             actor = acting_for(write, job)
-        os.set_inheritable(order.channel, False)  # not for the programs that the work starts
-        context = _context(job, actor, settings, database, Channel(socket.socket(fileno=order.channel)))
+        os.set_inheritable(channel, False)  # not for the programs that the work starts
+        context = _context(job, actor, settings, database, Channel(socket.socket(fileno=channel)))
         _cancel_on_sigterm(context)
         publish = _work(order.work, context)
         context.channel.flush()

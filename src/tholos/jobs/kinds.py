@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
 from tholos.jobs.errors import KindTaken, KindUnknown
@@ -33,6 +33,11 @@ class JobKind:
     background: bool = False
     """Work that nobody waits for, run in places of its own: it takes none from the others, nor they from it."""
 
+    @property
+    def module(self) -> str:
+        """The module of its work."""
+        return self.work.partition(":")[0]
+
 
 class Kinds:
     """The kinds that a runner can run, by name."""
@@ -58,6 +63,9 @@ class Kinds:
         except KeyError:
             known = ", ".join(self.names) or "none"
             raise KindUnknown(f"There is no kind of job {name!r}.", next=f"Known kinds: {known}.") from None
+
+    def __iter__(self) -> Iterator[JobKind]:
+        return iter(self._by_name.values())
 
     @property
     def names(self) -> tuple[str, ...]:

@@ -82,7 +82,11 @@ class Channel:
         """Blocks until everything reported so far is recorded."""
         self._send_progress()
         self._send(Flush())
-        if self._connection.recv(1) != ACK:
+        try:
+            answer = self._connection.recv(1)
+        except ConnectionResetError:  # it died with something of ours unread
+            answer = b""
+        if answer != ACK:
             raise OwnerLost("its runner is gone")
 
     def _send_progress(self) -> None:

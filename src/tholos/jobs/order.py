@@ -1,9 +1,9 @@
-"""The order that a runner gives to a child process: the whole of its command line. Imports nothing heavy."""
+"""What a runner orders from the fork server: a job to run, in words that fit one message. Imports nothing heavy."""
 
 from __future__ import annotations
 
-import sys
-from dataclasses import dataclass
+import json
+from dataclasses import asdict, dataclass
 
 
 @dataclass(frozen=True, slots=True)
@@ -15,19 +15,14 @@ class Order:
     work: str
     """``module:function``."""
     lease_s: float
-    channel: int
-    """Descriptor of the child's end of the socket pair (``jobs.messages``)."""
-    owner: int
-    """Process id of the runner, without which the child has no reason to live."""
+    folder: str
+    """Where the child starts: the run's scratch folder."""
 
-    def command(self) -> list[str]:
-        """The command that carries it out."""
-        # -P: the scratch folder, where the child starts, must not shadow modules.
-        fields = [self.job_id, self.fence, self.work, self.lease_s, self.channel, self.owner]
-        return [sys.executable, "-P", "-m", "tholos.jobs.child", *map(str, fields)]
+    def encode(self) -> bytes:
+        """The order as a message."""
+        return json.dumps(asdict(self)).encode()
 
     @classmethod
-    def parse(cls, arguments: list[str]) -> Order:
-        """The order of a child's arguments."""
-        job_id, fence, work, lease_s, channel, owner = arguments
-        return cls(job_id, int(fence), work, float(lease_s), int(channel), int(owner))
+    def decode(cls, message: bytes) -> Order:
+        """The order of a message."""
+        return cls(**json.loads(message))

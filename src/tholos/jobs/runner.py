@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import os
 import signal
-import socket
 from collections.abc import Awaitable, Callable, Sequence
 from contextlib import closing, suppress
 
@@ -15,10 +14,10 @@ from tholos.jobs import lifecycle, repository
 from tholos.jobs.attempt import Attempt, Bounds, Ending, Report
 from tholos.jobs.errors import JobOutOfMemory, JobTimedOut
 from tholos.jobs.folders import AttemptLog, JobFolder
+from tholos.jobs.forks import ForkServer
 from tholos.jobs.kinds import JobKind, Kinds
 from tholos.jobs.lifecycle import Retry
 from tholos.jobs.models import Job
-from tholos.jobs.order import Order
 from tholos.jobs.processes import ProcessIdentity, kill_left_over, memory_of, sessions
 from tholos.jobs.repository import Claim, Pulse, Usage
 from tholos.kit.clock import isoformat, utcnow
@@ -52,7 +51,8 @@ class JobRunner:
         self._owner = owner
         self._slots = slots or settings.job_slots
         self._retry = Retry(settings.job_retry_delay_s)
-        self._environment = {**os.environ, **settings.environment()}
+        environment = {**os.environ, **settings.environment()}
+        self._forks = ForkServer(environment, (kind.module for kind in kinds))
         self._attempts: dict[Claim, Attempt] = {}
         self._urgent = asyncio.Event()
         self._closing = asyncio.Event()
@@ -76,8 +76,7 @@ class JobRunner:
                 self._closing.set()
                 self._urgent.set()
         finally:
-            for attempt in self._attempts.values():  # only after a fault of our own: no child outlives its runner
-                attempt.end(Ending.STOPPED)
+            self._forks.close()  # after a fault of our own it takes its children along: none outlives its runner
 
     # -- taking jobs
 
@@ -98,6 +97,9 @@ class JobRunner:
                 except SQLAlchemyError:
                     log.exception("the job runner cannot reach the database; it tries again")
                     await self._pause(_TROUBLE_S)
+                except OSError:
+                    log.exception("the fork server of jobs could not be started; the job runner tries again")
+                    await self._pause(_TROUBLE_S)
         return children
 
     def _open_to(self) -> tuple[str, ...]:
@@ -111,37 +113,37 @@ class JobRunner:
 
     async def _start_next(self, kinds: Sequence[str]) -> Attempt | None:
         """Claims a job of these kinds and starts its child; None when there is none, or it could not be started."""
+        if not await asyncio.to_thread(self._any_due, kinds):
+            return None
+        self._forks.start()  # before the claim, whose lease is running from then on
+        await asyncio.to_thread(self._forks.wait)
         job = await asyncio.to_thread(self._claim, kinds)
         if job is None:
             return None
         kind = self._kinds.get(job.kind)
-        ours, theirs = socket.socketpair()
-        order = Order(job.id, job.fence, kind.work, self._settings.job_lease_s, theirs.fileno(), os.getpid())
         folder = JobFolder(self._settings.jobs_dir, job.id, job.fence)
         attempt_log: AttemptLog | None = None
         try:
             attempt_log = await asyncio.to_thread(self._open_files, folder, job)
-            attempt = Attempt(order, self._bounds(kind), folder, attempt_log, self._urgent.set)
+            attempt = Attempt(Claim(job.id, job.fence), self._bounds(kind), folder, attempt_log, self._urgent.set)
             attempt.background = kind.background
-            attempt.start(self._environment, ours)
+            attempt.start(self._forks, kind)
         except OSError as error:
             log.exception("a job's process could not be started", job=job.id)
-            ours.close()
             if attempt_log is not None:
                 attempt_log.close()
             reason = lifecycle.crashed(job.id, f"The job's process could not be started: {error}.")
             await asyncio.to_thread(self._give_up, Claim(job.id, job.fence), reason)
             return None
-        finally:
-            theirs.close()
         self._attempts[attempt.claim] = attempt
         log.info("job started", job=job.id, kind=job.kind, attempt=job.attempt, pid=attempt.pid)
         return attempt
 
-    def _claim(self, kinds: Sequence[str]) -> Job | None:
+    def _any_due(self, kinds: Sequence[str]) -> bool:
         with self._database.read() as read:
-            if not repository.any_due(read, kinds):
-                return None
+            return repository.any_due(read, kinds)
+
+    def _claim(self, kinds: Sequence[str]) -> Job | None:
         with self._database.write() as write:
             return repository.claim(write, self._owner, kinds, self._settings.job_lease_s)
 
@@ -232,6 +234,8 @@ class JobRunner:
 
     async def _sweep(self) -> None:
         """Takes up the jobs of runners that have stopped answering for them."""
+        if not self._attempts:
+            self._forks.rest()
         if claims := await asyncio.to_thread(self._expired):
             log.warning("jobs whose runner is gone go back to the queue", jobs=[claim.job_id for claim in claims])
             await asyncio.to_thread(lifecycle.take_over, self._database, claims, self._retry)

@@ -20,8 +20,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO
 
-from tholos.jobs.child import bind_to
 from tholos.kit.blobs import BlobNotFound, DamagedBlob
+from tholos.kit.processes import die_with_parent
 from tholos.scanning.findings import Report
 from tholos.scanning.scanner import scan
 
@@ -105,7 +105,7 @@ class Sandbox:
         try:
             for number in (signal.SIGTERM, signal.SIGINT):
                 signal.signal(number, signal.SIG_DFL)
-            bind_to(parent)
+            die_with_parent(parent)
             _limit_memory(self._limits.memory_mb)
             for content in contents:
                 report = json.dumps(self._one(content).to_json()).encode() + b"\n"
