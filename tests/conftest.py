@@ -21,6 +21,9 @@ from typing import Any
 
 import psycopg
 import pytest
+import uvicorn
+from fastapi import FastAPI
+from fastapi.testclient import TestClient
 from sqlalchemy.engine import make_url
 
 import tholos
@@ -28,6 +31,7 @@ from tholos.accounts import service as accounts
 from tholos.accounts.authorization import Actor
 from tholos.kit.blobs import open_blob_store
 from tholos.kit.database import Database
+from tholos.kit.logs import configure_logs
 from tholos.kit.services import Services
 from tholos.kit.settings import Settings
 from tholos.migrations import migrate
@@ -181,6 +185,56 @@ def bob_token(database: Database, admin: Actor) -> str:
 def bob(database: Database, bob_token: str) -> Actor:
     with database.read() as read:
         return accounts.authenticate(read, bob_token)
+
+
+@pytest.fixture(scope="session")
+def made_apps() -> list[FastAPI]:
+    """Building the application takes longer than most tests, so it is built once and given new services."""
+    return []
+
+
+@pytest.fixture
+def app(services: Services, made_apps: list[FastAPI]) -> FastAPI:
+    """The whole application in this process, on this test's services."""
+    if not made_apps:
+        from tholos.app import create_app  # only the tests that ask for it wait for its imports
+
+        configure_logs("ERROR")
+        made_apps.append(create_app(services))
+    made_apps[0].state.services = services
+    return made_apps[0]
+
+
+@pytest.fixture
+def anyone(app: FastAPI) -> TestClient:
+    """The application, asked by nobody in particular."""
+    return TestClient(app, raise_server_exceptions=False)
+
+
+@pytest.fixture
+def as_ada(app: FastAPI, ada_token: str) -> TestClient:
+    return TestClient(app, raise_server_exceptions=False, headers={"authorization": f"Bearer {ada_token}"})
+
+
+@pytest.fixture
+def as_bob(app: FastAPI, bob_token: str) -> TestClient:
+    return TestClient(app, raise_server_exceptions=False, headers={"authorization": f"Bearer {bob_token}"})
+
+
+@pytest.fixture
+def endpoint(app: FastAPI) -> Iterator[str]:
+    """The application on a port, for clients that want sockets: its address."""
+    options: dict[str, Any] = {"port": 0, "log_level": "warning", "lifespan": "off", "timeout_graceful_shutdown": 5}
+    server = uvicorn.Server(uvicorn.Config(app, **options))
+    thread = threading.Thread(target=server.run)
+    thread.start()
+    deadline = time.monotonic() + 60
+    while not server.started and time.monotonic() < deadline:
+        time.sleep(0.01)
+    assert server.started
+    yield f"http://127.0.0.1:{server.servers[0].sockets[0].getsockname()[1]}"
+    server.should_exit = True
+    thread.join()
 
 
 def _admin(url: str, statement: str) -> None:

@@ -23,10 +23,9 @@ def database_kind(request: pytest.FixtureRequest) -> str:
 
 
 @pytest.fixture
-def client(live: int, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[Callable[[str], hf.HfApi]]:
-    url = f"http://127.0.0.1:{live}"
+def client(endpoint: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[Callable[[str], hf.HfApi]]:
     monkeypatch.setenv("HF_XET_CACHE", str(tmp_path / "xet"))
-    yield lambda token: hf.HfApi(endpoint=url, token=token)
+    yield lambda token: hf.HfApi(endpoint=endpoint, token=token)
     hf.close_session()
 
 
@@ -175,7 +174,7 @@ def test_what_a_stranger_must_not_see_or_do(
 
 
 def test_git_fetches_a_pull_request_and_its_merge(
-    client: Callable[[str], hf.HfApi], live: int, repo: Repo, ada_token: str, bob_token: str, tmp_path: Path
+    client: Callable[[str], hf.HfApi], endpoint: str, repo: Repo, ada_token: str, bob_token: str, tmp_path: Path
 ) -> None:
     ada, bob = client(ada_token), client(bob_token)
     bob.create_commit(NAME, [hf.CommitOperationAdd("b.txt", b"b\n")], commit_message="Add b", create_pr=True)
@@ -195,7 +194,7 @@ def test_git_fetches_a_pull_request_and_its_merge(
         assert done.returncode == 0, done.stderr
         return done.stdout.strip()
 
-    git("clone", "-q", f"http://x:{bob_token}@127.0.0.1:{live}/{NAME}", "clone")
+    git("clone", "-q", f"{endpoint}/{NAME}".replace("://", f"://x:{bob_token}@"), "clone")
     git("fetch", "-q", "origin", "refs/pr/1:pr")
     assert git("show", "pr:b.txt") == "b"
     assert git("rev-parse", "HEAD^2") == git("rev-parse", "pr")
@@ -203,7 +202,7 @@ def test_git_fetches_a_pull_request_and_its_merge(
     assert "refs/pr/1" in git("ls-remote", "origin")
     git("fsck", "--full", "--strict")
     pushed = subprocess.run(
-        ["git", "push", f"http://x:{ada_token}@127.0.0.1:{live}/{NAME}", "HEAD:refs/pr/1"],
+        ["git", "push", f"{endpoint}/{NAME}".replace("://", f"://x:{ada_token}@"), "HEAD:refs/pr/1"],
         cwd=tmp_path / "clone",
         capture_output=True,
         text=True,

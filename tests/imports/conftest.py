@@ -11,12 +11,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from fastapi import FastAPI
 from fastapi.testclient import TestClient
 
 from tholos.accounts.authorization import Actor
 from tholos.agent.parts import KINDS
-from tholos.app import create_app
 from tholos.data.service import HANDLERS as DATA_HANDLERS
 from tholos.hub import service as hub
 from tholos.imports.service import HANDLERS as IMPORT_HANDLERS
@@ -116,30 +114,6 @@ def bench(services: Services, ada: Actor, tmp_path: Path) -> Bench:
     folder = tmp_path / "jobs"
     folder.mkdir()
     return Bench(services, ada, folder)
-
-
-@pytest.fixture(scope="session")
-def made_apps() -> list[FastAPI]:
-    """Building the application takes longer than most tests, so it is built once and given new services."""
-    return []
-
-
-@pytest.fixture
-def client(services: Services, made_apps: list[FastAPI]) -> TestClient:
-    if not made_apps:
-        made_apps.append(create_app(services))
-    made_apps[0].state.services = services
-    return TestClient(made_apps[0], raise_server_exceptions=False)
-
-
-@pytest.fixture
-def as_ada(client: TestClient, ada_token: str) -> TestClient:
-    return TestClient(client.app, raise_server_exceptions=False, headers={"authorization": f"Bearer {ada_token}"})
-
-
-@pytest.fixture
-def as_bob(client: TestClient, bob_token: str) -> TestClient:
-    return TestClient(client.app, raise_server_exceptions=False, headers={"authorization": f"Bearer {bob_token}"})
 
 
 @pytest.fixture

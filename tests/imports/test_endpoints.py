@@ -14,12 +14,12 @@ def database_kind(request: pytest.FixtureRequest) -> str:
     return str(request.param)
 
 
-def test_a_private_model_is_not_described_to_others(bench, as_ada, as_bob, client):
+def test_a_private_model_is_not_described_to_others(bench, as_ada, as_bob, anyone):
     bench.push("ada/secret", {"net.onnx": foreign.network_onnx()})
     bench.settle()
     assert as_ada.get("/api/v1/models/ada/secret/description").json()["format"] == "onnx"
     absent = as_bob.get("/api/v1/models/ada/absent/description").json()["error"]
-    for asker in (as_bob, client):
+    for asker in (as_bob, anyone):
         for method, path in (("GET", "description"), ("POST", "description"), ("POST", "import")):
             answer = asker.request(method, f"/api/v1/models/ada/secret/{path}", json={})
             assert answer.status_code in (401, 404)

@@ -14,22 +14,19 @@ from fastapi.testclient import TestClient
 from sqlalchemy import func, select
 
 from tholos.accounts.authorization import Actor
-from tholos.app import create_app
 from tholos.hub import service as hub
 from tholos.jobs import lifecycle, repository
 from tholos.jobs.context import JobContext
 from tholos.jobs.kinds import Kinds
 from tholos.jobs.models import Job, JobState
 from tholos.jobs.runner import JobRunner
-from tholos.kit.logs import configure_logs
-from tholos.kit.outbox import combined, dispatch
 from tholos.kit.services import Services
-from tholos.scanning import service as scanning
 from tholos.scanning import work
 from tholos.scanning.kinds import KINDS
-from tholos.serving.admission import HANDLERS
 
 sys.path.insert(0, str(Path(__file__).parent))
+
+from delivery import deliver
 
 DEADLINE_S = 120.0
 
@@ -37,24 +34,6 @@ DEADLINE_S = 120.0
 @pytest.fixture(params=["sqlite"])
 def database_kind(request: pytest.FixtureRequest) -> str:
     return str(request.param)
-
-
-@pytest.fixture(scope="session", autouse=True)
-def _logs() -> None:
-    configure_logs("ERROR")
-
-
-@pytest.fixture(scope="session")
-def made_apps() -> list[FastAPI]:
-    return []
-
-
-@pytest.fixture
-def app(services: Services, made_apps: list[FastAPI]) -> FastAPI:
-    if not made_apps:
-        made_apps.append(create_app(services))
-    made_apps[0].state.services = services
-    return made_apps[0]
 
 
 @pytest.fixture
@@ -76,12 +55,6 @@ def push(services: Services, ada: Actor) -> Callable[..., hub.Revision]:
         return hub.commit(services.database, services.blobs, actor, repo, operations, "Push")
 
     return run
-
-
-def deliver(services: Services) -> None:
-    """Has the outbox say what happened, as the agent does."""
-    handlers = combined(scanning.handlers(services.settings), HANDLERS)
-    dispatch(services.database, handlers)
 
 
 class Silent:

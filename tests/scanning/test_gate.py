@@ -8,9 +8,8 @@ from pathlib import Path
 
 import pytest
 from bad_files import evil_pickle
+from delivery import deliver
 from sqlalchemy import select
-
-from conftest import deliver
 
 sys.path.insert(0, str(Path(__file__).parent.parent / "serving"))
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 from bad_files import BAD, evil_pickle
+from delivery import deliver
 from sqlalchemy import select
 
 from tholos.hub import service as hub
@@ -111,8 +112,6 @@ def test_a_repo_deleted_before_its_scan_leaves_nothing_behind(services, ada, pus
 
 def test_a_scan_that_fails_says_so(services, ada, push, scan):
     revision = push({"a.txt": b"a"})
-    from conftest import deliver
-
     deliver(services)
     with services.database.write() as write:
         job = write.scalars(select(Job).where(Job.kind == "scan.repo")).one()

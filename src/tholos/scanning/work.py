@@ -8,7 +8,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Final
 
 from tholos.hub import service as hub
-from tholos.hub.repository import held_repo, possessed
+from tholos.hub.repository import held_repo
 from tholos.hub.trees import TreeEntry, page
 from tholos.jobs.context import JobContext, Publish
 from tholos.kit.clock import utcnow
@@ -138,9 +138,9 @@ def _pages(ctx: JobContext, repo: hub.Repo, commit_id: str) -> Iterator[list[Tre
         with ctx.database.read() as read:
             entries = page(read, root, recursive=True, after=after, limit=_PAGE)
             # what was deleted for good, or is still with a mirror's upstream, cannot be looked at
-            held = possessed(read, repo.id, {entry.sha256 for entry in entries if entry.sha256})
+            found = hub.kept(read, repo, entries)
         if entries:
-            yield [entry for entry in entries if entry.sha256 in held]
+            yield found
         if len(entries) < _PAGE:
             return
         after = entries[-1].path

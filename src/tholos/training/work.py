@@ -10,7 +10,6 @@ from tholos.accounts.authorization import Action
 from tholos.data import view as views
 from tholos.hub import service as hub
 from tholos.hub.cards import CARD_FILE, Card
-from tholos.hub.mirror.promises import require_here
 from tholos.jobs import service as jobs
 from tholos.jobs.context import JobContext, Publish
 from tholos.jobs.lineage import Edge
@@ -97,9 +96,8 @@ def _subject(read: ReadSession, ctx: JobContext, order: Order) -> _Subject:
     recorded = None
     if order.replay_of is not None:
         entry = hub.file(read, model, order.replay_of, TRAINING_JSON)
-        hub.require_kept(read, model, entry)
+        hub.require_all_kept(read, model, [entry])
         assert entry.sha256 is not None
-        require_here(read, model.id, [entry])
         with ctx.blobs.open(entry.sha256) as file:
             recorded = Recorded.from_json(json.load(file))
     return _Subject(

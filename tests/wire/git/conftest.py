@@ -14,7 +14,6 @@ from fastapi import FastAPI
 from fastapi.testclient import TestClient
 
 import tholos
-from tholos.app import create_app
 from tholos.kit.services import Services
 
 _spec = importlib.util.spec_from_file_location("git_client", Path(__file__).with_name("git_client.py"))
@@ -57,30 +56,6 @@ def model(client: tholos.Client, name: str) -> tholos.Model:
         add={"README.md": b"---\ntags: [first]\n---\nHi\n", "a/b/c.txt": b"deep", "w.bin": b"\0" * 99},
     )
     return model
-
-
-@pytest.fixture(scope="session")
-def made_apps() -> list[FastAPI]:
-    """Building the application takes longer than most tests, so it is built once and given new services."""
-    return []
-
-
-@pytest.fixture
-def app(services: Services, made_apps: list[FastAPI]) -> FastAPI:
-    if not made_apps:
-        made_apps.append(create_app(services))
-    made_apps[0].state.services = services
-    return made_apps[0]
-
-
-@pytest.fixture
-def anyone(app: FastAPI) -> TestClient:
-    return TestClient(app, raise_server_exceptions=False)
-
-
-@pytest.fixture
-def as_ada(app: FastAPI, ada_token: str) -> TestClient:
-    return TestClient(app, raise_server_exceptions=False, headers={"authorization": f"Bearer {ada_token}"})
 
 
 @pytest.fixture

@@ -3,21 +3,14 @@
 from __future__ import annotations
 
 import sys
-import threading
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
-import uvicorn
 from fastapi import FastAPI
 from fastapi.testclient import TestClient
 from httpx2 import Response
-
-from tholos.app import create_app
-from tholos.kit.logs import configure_logs
-from tholos.kit.services import Services
 
 sys.path.insert(0, str(Path(__file__).parent))
 
@@ -31,42 +24,9 @@ def database_kind(request: pytest.FixtureRequest) -> str:
     return str(request.param)
 
 
-@pytest.fixture(scope="session", autouse=True)
-def _logs() -> None:
-    configure_logs("ERROR")
-
-
-@pytest.fixture(scope="session")
-def made_apps() -> list[FastAPI]:
-    return []
-
-
-@pytest.fixture
-def app(services: Services, made_apps: list[FastAPI]) -> FastAPI:
-    if not made_apps:
-        made_apps.append(create_app(services))
-    made_apps[0].state.services = services
-    return made_apps[0]
-
-
 @pytest.fixture
 def anyone(app: FastAPI) -> TestClient:
     return TestClient(app, raise_server_exceptions=False, follow_redirects=False)
-
-
-@pytest.fixture
-def endpoint(app: FastAPI) -> Iterator[str]:
-    """The application on a port: the stock client wants sockets."""
-    options = {"port": 0, "log_level": "warning", "lifespan": "off", "timeout_graceful_shutdown": 5}
-    server = uvicorn.Server(uvicorn.Config(app, **options))
-    thread = threading.Thread(target=server.run)
-    thread.start()
-    deadline = time.monotonic() + 20
-    while not server.started and time.monotonic() < deadline:
-        time.sleep(0.01)
-    yield f"http://127.0.0.1:{server.servers[0].sockets[0].getsockname()[1]}"
-    server.should_exit = True
-    thread.join()
 
 
 @pytest.fixture
