@@ -1,12 +1,16 @@
 from __future__ import annotations
 
+import sys
 from collections.abc import AsyncIterator
+from pathlib import Path
 
 import httpx2
 import pytest
 
 from tholos.app import create_app
 from tholos.kit.services import Services
+
+sys.path.insert(0, str(Path(__file__).parent))  # the tests share `addresses`
 
 
 @pytest.fixture

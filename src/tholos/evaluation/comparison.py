@@ -74,7 +74,7 @@ def compare(database: Database, blobs: BlobStore, actor: Actor, a: str, b: str) 
     """
     with database.read() as read:
         subjects = [_subject(read, blobs, actor, name) for name in (a, b)]
-        found = [_evaluations(read, subject) for subject in subjects]
+        found = [_evaluations(read, actor, subject) for subject in subjects]
         chosen = _shared(*found) or (found[0][0], found[1][0])
         first, second = (
             Contender(subject, views(read, actor, [(evaluation, subject.repo)])[0])
@@ -103,9 +103,9 @@ def _subject(read: ReadSession, blobs: BlobStore, actor: Actor, reference: str) 
     return subject_of(read, blobs, repo, revision.commit_id)
 
 
-def _evaluations(read: ReadSession, subject: Subject) -> list[Evaluation]:
-    """The evaluations of a revision, newest first. Raises NotEvaluated when there is none."""
-    found = repository.latest(read, subject.repo.id, subject.revision)
+def _evaluations(read: ReadSession, actor: Actor, subject: Subject) -> list[Evaluation]:
+    """The evaluations of a revision that are shown to the actor, newest first. Raises NotEvaluated for none."""
+    found = repository.latest(read, actor, subject.repo.id, subject.revision)
     if not found:
         name = f"{subject.repo.full_name}@{subject.revision[:10]}"
         raise NotEvaluated(

@@ -106,8 +106,8 @@ def start(
 
 
 def get(read: ReadSession, actor: Actor, evaluation_id: str) -> EvaluationView:
-    """One evaluation. Raises EvaluationNotFound, also for a model that the actor may not read."""
-    found = repository.with_model(read, evaluation_id)
+    """One evaluation. Raises EvaluationNotFound, also for one that the actor may not know of."""
+    found = repository.with_model(read, actor, evaluation_id)
     if found is None or not may(actor, Action.READ, found[1]):
         raise hidden(EvaluationNotFound, f"evaluation {evaluation_id[:40]}")
     return views(read, actor, [found])[0]

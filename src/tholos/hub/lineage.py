@@ -97,7 +97,7 @@ def lineage(read: ReadSession, actor: Actor, urn: str, depth: int = 5) -> Graph:
             frontier = walk.follow(step(read, sorted(frontier)), shows_private=shows_private)
             if not frontier:
                 break
-        truncated |= walk.full or bool(frontier and step(read, sorted(frontier)))
+        truncated |= walk.full or walk.goes_on(step(read, sorted(frontier)) if frontier else [], shows_private)
     return Graph(walk.nodes[urn].urn, list(walk.nodes.values()), list(walk.arcs), truncated)
 
 
@@ -140,6 +140,15 @@ class _Walk:
             if ends[0] and ends[1]:
                 self.arcs[Arc(ends[0].urn, ends[1].urn, link.kind, link.job_id if owned else None)] = None
         return fresh
+
+    def goes_on(self, links: Sequence[Link], shows_private: bool) -> bool:
+        """Whether following these links would show anything: what may not be seen must not show by being cut off."""
+        self._load(edge.urn for link in links for edge in (link.source, link.target))
+        return any(
+            edge.urn not in self.nodes and (shows_private or self._named(edge, owned=self._owns(link)) is not None)
+            for link in links
+            for edge in (link.source, link.target)
+        )
 
     def add(self, edge: Edge, *, owned: bool, shows_private: bool = True) -> bool:
         """Adds a node if there is room; returns whether what lies behind it may be looked at.

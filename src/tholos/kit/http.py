@@ -46,6 +46,7 @@ ServicesDep = Annotated[Services, Depends(_services)]
 """The parameter type by which an endpoint asks for the server's services."""
 
 REQUEST_ID = "x-request-id"
+_SAME_FOR_ALL = "/static/"  # files of the pages, which are no secret
 _TRACE_ID = "x-amzn-trace-id"  # by this name the clients of the Hugging Face Hub send theirs, and show what comes back
 _ACCEPTABLE_ID = re.compile(r"[\w.-]{1,80}", re.ASCII)
 log = get_logger("http")
@@ -145,7 +146,10 @@ def _http_error(error: HTTPException, request: Request) -> TholosError:
 
 
 class RequestIdentity:
-    """Gives each request an id (the caller's, if it sent a sane one), answers with it, and logs the request."""
+    """Gives each request an id (the caller's, if it sent a sane one), answers with it, and logs the request.
+
+    No cache that several people share may keep an answer that does not say so itself.
+    """
 
     def __init__(self, app: ASGIApp) -> None:
         self._app = app
@@ -165,7 +169,10 @@ class RequestIdentity:
             nonlocal status
             if message["type"] == "http.response.start":
                 status = message["status"]
-                MutableHeaders(scope=message)[REQUEST_ID] = request_id
+                answered = MutableHeaders(scope=message)
+                answered[REQUEST_ID] = request_id
+                if not scope["path"].startswith(_SAME_FOR_ALL):
+                    answered.setdefault("cache-control", "private, no-cache")  # it may depend on who asks
             await send(message)
 
         with structlog.contextvars.bound_contextvars(request_id=request_id):
