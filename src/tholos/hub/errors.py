@@ -116,6 +116,18 @@ class UploadIncomplete(InvalidInput):
     code = "upload_incomplete"
 
 
+class InvalidParts(Unprocessable):
+    """The parts do not make up the file that was announced."""
+
+    code = "invalid_parts"
+
+
+class WrongPartSize(InvalidInput):
+    """The part is not as long as it has to be."""
+
+    code = "wrong_part_size"
+
+
 class UnsatisfiableRange(RangeNotSatisfiable):
     """The range asked for lies outside the file."""
 

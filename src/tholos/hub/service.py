@@ -44,6 +44,14 @@ from tholos.hub.lineage import Graph, lineage, made_from, subject
 from tholos.hub.merging import conflicts_of, merge_base, prepare_merge
 from tholos.hub.models import Fact, Repo, Revision
 from tholos.hub.moves import move_repo, moved_to
+from tholos.hub.multipart import (
+    MultipartUpload,
+    PartPlan,
+    begin_multipart,
+    complete_multipart,
+    in_parts,
+    receive_part,
+)
 from tholos.hub.names import MAIN, RepoKind
 from tholos.hub.operations import AddBlob, AddBytes, AddFile, AddStored, CommitLimits, Delete, Operation
 from tholos.hub.packs import Pack
@@ -126,10 +134,12 @@ __all__ = [
     "History",
     "LfsFile",
     "Measurement",
+    "MultipartUpload",
     "NamedRef",
     "ObjectStream",
     "Operation",
     "Pack",
+    "PartPlan",
     "PreparedCommit",
     "Proposal",
     "Quota",
@@ -150,12 +160,14 @@ __all__ = [
     "access_of",
     "add_proposal",
     "advise",
+    "begin_multipart",
     "begin_push",
     "begin_upload",
     "branch_head",
     "card_of",
     "catch_up",
     "commit",
+    "complete_multipart",
     "conflicts_of",
     "count_repos",
     "count_revisions",
@@ -180,6 +192,7 @@ __all__ = [
     "get_repo_by_id",
     "git_refs",
     "grant_access",
+    "in_parts",
     "is_sha256",
     "kept",
     "land",
@@ -215,6 +228,7 @@ __all__ = [
     "quota_warning",
     "rebuild",
     "receive",
+    "receive_part",
     "record_fact",
     "record_upload",
     "refresh_popularity",

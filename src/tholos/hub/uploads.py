@@ -53,10 +53,12 @@ def begin_upload(
     sha256: str,
     size: int | None,
     proposes: bool = False,
+    staged: int = 0,
 ) -> Upload:
     """Decides, before the first byte is read, whether an upload of ``size`` bytes (None: not announced) may proceed.
 
-    ``proposes``: for a pull request, which takes no right to write the repo.
+    ``proposes``: for a pull request, which takes no right to write the repo. ``staged``: bytes that lie here already
+    for other uploads of the same account, and count as if the repo's owner had them.
 
     Raises RepoNotFound, Forbidden, InvalidInput (SHA-256), BlobTooLarge, QuotaExceeded, DiskLow.
     """
@@ -71,7 +73,7 @@ def begin_upload(
             keep_promised(services, read, repo.id, [sha256])
         if not known:
             stranger = not may(actor, Action.WRITE, repo)
-            require_room(read, default, repo.owner_id, size or 0, proposed=stranger)
+            require_room(read, default, repo.owner_id, (size or 0) + staged, proposed=stranger)
             room = room_for(read, default, repo.owner_id, proposed=stranger) if size is None else None
     limit = upload_limit(services, actor, repo)
     upload = Upload(repo, sha256, known and services.blobs.exists(sha256), limit, room)
@@ -102,7 +104,7 @@ async def receive(services: Services, upload: Upload, chunks: AsyncIterator[byte
             writer.write(data)
 
         await pump(chunks, write, upload.max_bytes, too_large)
-        return await asyncio.to_thread(_finish, services, upload, writer)
+        return await asyncio.to_thread(finish_upload, services, upload, writer)
 
 
 class _Room:
@@ -149,7 +151,11 @@ def record_upload(write: WriteSession, repo: Repo, blob: Blob) -> None:
     fulfil(write, repo.id, blob.sha256)
 
 
-def _finish(services: Services, upload: Upload, writer: BlobWriter) -> Blob:
+def finish_upload(services: Services, upload: Upload, writer: BlobWriter) -> Blob:
+    """Makes what was written a blob and the repo its possessor.
+
+    Raises BlobMismatch, DiskFull, StoreUnreachable, RepoNotFound, ContentCollected.
+    """
     blob = writer.finish(upload.sha256)
     with services.database.write() as write:
         record_upload(write, upload.repo, blob)

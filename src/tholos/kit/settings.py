@@ -251,6 +251,19 @@ class Settings(BaseSettings):
     lfs_threshold_bytes: PositiveInt = Field(
         10_000_000, description="Size in bytes above which a file is kept through Git LFS whatever its name."
     )
+    lfs_multipart_bytes: int = Field(
+        GIB,
+        ge=0,
+        description="Size in bytes above which Hugging Face's clients that use Git LFS send a file in parts: a part "
+        "that failed is sent again alone. The parts lie on this machine's disk until the last is there, beside the "
+        "file that is made from them. 0: never.",
+    )
+    lfs_part_bytes: int = Field(
+        256 * MIB,
+        ge=1024,
+        le=5 * GIB,
+        description="Size of such a part in bytes; larger where a file would have more than a hundred of them.",
+    )
     xet_download_bytes: int = Field(
         50_000_000_000,
         ge=0,

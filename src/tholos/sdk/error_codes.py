@@ -517,6 +517,12 @@ class InvalidObject(errors.Unprocessable):
     default_code = "invalid_object"
 
 
+class InvalidParts(errors.Unprocessable):
+    """The parts do not make up the file that was announced."""
+
+    default_code = "invalid_parts"
+
+
 class InvalidPath(errors.InvalidInput):
     """The path cannot be used in a repo."""
 
@@ -1339,6 +1345,12 @@ class WebhookNotFound(errors.NotFound):
     default_code = "webhook_not_found"
 
 
+class WrongPartSize(errors.InvalidInput):
+    """The part is not as long as it has to be."""
+
+    default_code = "wrong_part_size"
+
+
 class XetFileNotFound(errors.NotFound):
     """There is no such file in the Xet store, or you may not see it."""
 
@@ -1449,6 +1461,7 @@ BY_CODE: Mapping[str, type[errors.TholosError]] = {
     "invalid_limit": InvalidLimit,
     "invalid_name": InvalidName,
     "invalid_object": InvalidObject,
+    "invalid_parts": InvalidParts,
     "invalid_path": InvalidPath,
     "invalid_ref_name": InvalidRefName,
     "invalid_request": InvalidRequest,
@@ -1586,6 +1599,7 @@ BY_CODE: Mapping[str, type[errors.TholosError]] = {
     "upstream_not_found": UpstreamNotFound,
     "upstream_unavailable": UpstreamUnavailable,
     "webhook_not_found": WebhookNotFound,
+    "wrong_part_size": WrongPartSize,
     "xet_file_not_found": XetFileNotFound,
     "xorb_not_found": XorbNotFound,
     "xorb_too_large": XorbTooLarge,

@@ -25,6 +25,7 @@ from tholos.kit.blobs.contract import (
 )
 from tholos.kit.blobs.local import LocalBlobStore
 from tholos.kit.blobs.opening import open_blob_store
+from tholos.kit.blobs.parts import Part, StagedParts
 from tholos.kit.blobs.recipes import Recipe, Term
 from tholos.kit.blobs.xorbs import XorbIndex
 
@@ -38,7 +39,9 @@ __all__ = [
     "DiskFull",
     "LocalBlobStore",
     "ObjectKind",
+    "Part",
     "Recipe",
+    "StagedParts",
     "StoreUnreachable",
     "StoredObject",
     "Term",

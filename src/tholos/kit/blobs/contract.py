@@ -13,6 +13,7 @@ from tholos.kit.clock import utcnow
 from tholos.kit.errors import InsufficientStorage, InvalidInput, NotFound, Unavailable
 
 if TYPE_CHECKING:
+    from tholos.kit.blobs.parts import StagedParts
     from tholos.kit.blobs.recipes import Recipe
     from tholos.kit.blobs.xorbs import XorbIndex
 
@@ -129,6 +130,10 @@ class BlobStore(Protocol):
     @property
     def xorbs(self) -> XorbStore:
         """The chunks that recipes are made of."""
+
+    @property
+    def parts(self) -> StagedParts:
+        """Parts of uploads that are not whole yet; they lie on this machine, whatever the store stands on."""
 
     def writer(self) -> BlobWriter:
         """Starts an upload."""

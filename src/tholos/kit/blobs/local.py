@@ -15,6 +15,7 @@ from typing import BinaryIO, Final, Self
 from tholos.kit.blobs.cache import FileCache
 from tholos.kit.blobs.contract import Blob, BlobMismatch, BlobNotFound, BlobWriter, ObjectKind, StoredObject
 from tholos.kit.blobs.durable import Draft, sync_folder
+from tholos.kit.blobs.parts import StagedParts
 from tholos.kit.blobs.recipes import Recipe, open_recipe
 from tholos.kit.blobs.xorbs import LocalXorbStore
 from tholos.kit.clock import utcnow
@@ -64,6 +65,7 @@ class LocalBlobStore:
         self._cache = FileCache(root.parent / "cache" / "blobs")
         (root / "incoming").mkdir(parents=True, exist_ok=True)
         self.xorbs = LocalXorbStore(root.parent / "xorbs", root / "incoming")
+        self.parts = StagedParts(root.parent / "parts")
 
     def writer(self) -> BlobWriter:
         return _LocalWriter(self._root)
@@ -156,7 +158,7 @@ class LocalBlobStore:
     def sweep(self, older_than_s: float = _ABANDONED_AFTER_S) -> int:
         """Removes uploads that were begun and never finished, and what the cache has too much; returns how many."""
         horizon = time.time() - older_than_s
-        removed = self._cache.sweep(self._cache_bytes)
+        removed = self._cache.sweep(self._cache_bytes) + self.parts.sweep(older_than_s)
         for temporary in (self._root / "incoming").iterdir():
             with suppress(FileNotFoundError):  # its writer may finish at this very moment
                 if temporary.stat().st_mtime < horizon:

@@ -20,6 +20,7 @@ from tholos.kit.blobs.cache import FileCache
 from tholos.kit.blobs.contract import Blob, ObjectKind, StoredObject
 from tholos.kit.blobs.durable import Draft
 from tholos.kit.blobs.local import check_announced, check_blob_name, no_blob
+from tholos.kit.blobs.parts import StagedParts
 from tholos.kit.blobs.recipes import Recipe, open_recipe
 from tholos.kit.blobs.xorbs import IndexCache, XorbIndex, check_xorb_name, no_xorb
 from tholos.kit.clock import utcnow
@@ -133,6 +134,7 @@ class BucketBlobStore:
         self._incoming.mkdir(parents=True, exist_ok=True)
         self._cache = FileCache(root.parent / "cache" / "blobs")
         self.xorbs = BucketXorbStore(self._incoming, bucket, self._cache)
+        self.parts = StagedParts(root.parent / "parts")
 
     def writer(self) -> _BucketWriter:
         return _BucketWriter(self._incoming, self._bucket, self._cache)
@@ -214,7 +216,7 @@ class BucketBlobStore:
 
     def sweep(self, older_than_s: float = _ABANDONED_AFTER_S) -> int:
         horizon = time.time() - older_than_s
-        removed = self._cache.sweep(self._cache_bytes)
+        removed = self._cache.sweep(self._cache_bytes) + self.parts.sweep(older_than_s)
         for temporary in self._incoming.iterdir():
             with suppress(FileNotFoundError):  # its writer may finish at this very moment
                 if temporary.stat().st_mtime < horizon:

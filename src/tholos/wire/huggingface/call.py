@@ -14,6 +14,7 @@ from starlette.responses import Response
 from tholos.accounts.authorization import Actor
 from tholos.hub import service as hub
 from tholos.kit.errors import InvalidInput, NotAuthenticated
+from tholos.kit.http import BodyTooLarge
 from tholos.kit.services import Services
 
 MAX_PAGE: Final = 1000
@@ -106,6 +107,18 @@ class Call:
             address = f"{self.base}{self.path}?{urlencode([*query, ('cursor', cursor)])}"
             headers["link"] = f'<{address}>; rel="next"'
         return answer(items, headers=headers)
+
+
+async def read_body(request: Request, limit: int) -> bytes:
+    """The whole body, of at most ``limit`` bytes. Raises BodyTooLarge."""
+    parts: list[bytes] = []
+    size = 0
+    async for part in request.stream():
+        size += len(part)
+        if size > limit:
+            raise BodyTooLarge(f"The request's body is over {limit:,} bytes.", next="Send less at once.")
+        parts.append(part)
+    return b"".join(parts)
 
 
 def answer(content: Any, status: int = 200, headers: Mapping[str, str] | None = None) -> Response:

@@ -1,4 +1,4 @@
-"""Git LFS: the batch API with `basic` transfers, whose addresses carry their own short-lived permission."""
+"""Git LFS: the batch API, whose addresses carry their own short-lived permission; `basic` transfers."""
 
 from __future__ import annotations
 
@@ -22,6 +22,7 @@ from tholos.kit.signing import InvalidSignature, Signer
 from tholos.wire.huggingface.addresses import Address, address, streamed
 from tholos.wire.huggingface.call import Call, field
 from tholos.wire.huggingface.errors import NotOffered
+from tholos.wire.huggingface.multipart import upload_action
 
 _TYPE: Final = "application/vnd.git-lfs+json"
 # A batch of files may take hours to send; each may begin as long as the last one was promised.
@@ -50,9 +51,10 @@ def batch(call: Call) -> Response:
     found = _known(call, operation, known, proposes=operation == "upload" and _proposes(wanted))
     if operation == "upload":
         _require_room(call, found, objects)
+    parts = operation == "upload" and _in_parts(call, wanted, objects)
     signer = Signer(call.services.settings)
-    shapes = [_object(call, signer, operation, found, item) for item in objects]
-    return _answer({"transfer": "basic", "objects": shapes, "hash_algo": "sha256"})
+    shapes = [_object(call, signer, operation, found, item, parts=parts) for item in objects]
+    return _answer({"transfer": "multipart" if parts else "basic", "objects": shapes, "hash_algo": "sha256"})
 
 
 async def upload(call: Call) -> Response:
@@ -129,6 +131,13 @@ def _require_room(call: Call, known: _Known, objects: list[Any]) -> None:
         hub.require_room(read, hub.Quota.default(call.services.settings), known.repo.owner_id, size)
 
 
+def _in_parts(call: Call, wanted: dict[str, Any], objects: list[Any]) -> bool:
+    """Whether to ask for the batch in parts: all of it, since git-lfs hands the whole batch to one transfer agent."""
+    if "multipart" not in field(wanted, "transfers", list, []):
+        return False
+    return any(_is_named(item) and hub.in_parts(call.services.settings, item["size"]) for item in objects)
+
+
 def _is_named(item: Any) -> bool:
     if not isinstance(item, dict):
         return False
@@ -136,7 +145,9 @@ def _is_named(item: Any) -> bool:
     return isinstance(oid, str) and hub.is_sha256(oid) and isinstance(size, int) and size >= 0
 
 
-def _object(call: Call, signer: Signer, operation: Operation, found: _Known, item: Any) -> dict[str, Any]:
+def _object(
+    call: Call, signer: Signer, operation: Operation, found: _Known, item: Any, *, parts: bool
+) -> dict[str, Any]:
     oid, size = (item.get("oid"), item.get("size")) if isinstance(item, dict) else (None, None)
     # What is sent back is not deeper than JSON can be written.
     shape: dict[str, Any] = {
@@ -155,6 +166,10 @@ def _object(call: Call, signer: Signer, operation: Operation, found: _Known, ite
         return shape
     claims = {"repo": found.repo.id, "oid": oid, "key": call.actor.key_id, "proposes": found.proposes}
     store = f"{call.base}{call.path.removesuffix('/batch')}"
+    if parts:
+        plan = hub.PartPlan.of(call.services.settings, oid, size)
+        shape["actions"] = {"upload": upload_action(signer, f"{store}/{oid}/parts", claims, plan)}
+        return shape
     grant = signer.sign(_UPLOAD if operation == "upload" else _DOWNLOAD, claims, _LIFETIME_S)
     shape["actions"] = {operation: {"href": f"{store}/{oid}?grant={grant}", "expires_in": _LIFETIME_S}}
     return shape

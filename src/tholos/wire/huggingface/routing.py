@@ -22,11 +22,11 @@ from tholos.hub import service as hub
 from tholos.hub.errors import RepoNotFound, UploadIncomplete
 from tholos.hub.mirror.through import through
 from tholos.kit.errors import MethodNotAllowed, TholosError
-from tholos.kit.http import BodyTooLarge, InternalError
+from tholos.kit.http import InternalError
 from tholos.kit.logs import get_logger
 from tholos.kit.services import Services
 from tholos.wire.huggingface.addresses import Address, decoded, raw_path
-from tholos.wire.huggingface.call import Call
+from tholos.wire.huggingface.call import Call, read_body
 from tholos.wire.huggingface.errors import refusal
 
 _BODILESS: Final = frozenset({"GET", "HEAD", "OPTIONS"})
@@ -119,7 +119,7 @@ async def _handled(request: Request, address: Address, names: dict[str, str], pa
     if address.stream is not None:
         actor = await run_in_threadpool(_actor, request, services)
         return await address.stream(Call(request, services, actor, names, path))
-    body = b"" if request.method in _BODILESS else await _body(request, services.settings.max_request_bytes)
+    body = b"" if request.method in _BODILESS else await read_body(request, services.settings.max_request_bytes)
     return await run_in_threadpool(_run, request, services, address, names, path, body)
 
 
@@ -166,17 +166,6 @@ def _moved(request: Request, names: dict[str, str], match: re.Match[str]) -> Res
     there = match.string[: match.start("namespace")] + quote(name) + match.string[match.end("name") :]
     query = f"?{request.url.query}" if request.url.query else ""
     return RedirectResponse(f"{there}{query}", 307)  # relative: older clients follow no other on a HEAD
-
-
-async def _body(request: Request, limit: int) -> bytes:
-    parts: list[bytes] = []
-    size = 0
-    async for part in request.stream():
-        size += len(part)
-        if size > limit:
-            raise BodyTooLarge(f"The request's body is over {limit:,} bytes.", next="Send less at once.")
-        parts.append(part)
-    return b"".join(parts)
 
 
 def _request_id(scope: Scope) -> str:
