@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import os
 import random
 import subprocess
 import sys
@@ -24,7 +25,7 @@ from tholos.kit.database import Database
 from tholos.kit.settings import Settings
 
 home, url, account = sys.argv[1:]
-settings = Settings(home=home, database_url=url)
+settings = Settings(home=home, database_url=url)  # and the store, from the environment
 database, blobs = Database(settings.resolved_database_url), open_blob_store(settings)
 actor = Actor.system(account, "ada")
 with database.read() as read:
@@ -49,6 +50,7 @@ def test_acknowledged_commits_survive_sigkill(services: Services, repo: Repo, tm
         wanted = dice.randint(2, 6)
         with subprocess.Popen(
             [sys.executable, str(script), str(services.settings.home), services.settings.database_url, repo.owner_id],
+            env={**os.environ, **services.settings.environment()},
             stdout=subprocess.PIPE,
             text=True,
         ) as process:

@@ -163,7 +163,7 @@ async def test_a_recipe_that_outlived_its_xorbs_is_replaced(services: Services, 
     first, second = Xorb([data]), Xorb([data[:4000], data[4000:]])
     await send(grant, first)
     service.register_shard(services, grant, shard(File([Part(first, 0, 1)])))
-    services.blobs.xorbs.path(first.hash).unlink()  # type: ignore[attr-defined]
+    services.blobs.remove("xorb", first.hash)
     await send(grant, second)
     service.register_shard(services, grant, shard(File([Part(second, 0, 2)])))
     with services.blobs.open(hashlib.sha256(data).hexdigest()) as file:
