@@ -246,6 +246,20 @@ def test_a_strangers_file_has_a_limit(
     assert as_ada.put(f"{REST}/blobs/{digest}", content=data).status_code == 201
 
 
+def test_a_batch_tells_strangers_what_a_part_of_the_quota_is_to_them(
+    as_bob: TestClient, as_ada: TestClient, admin_token: str, repo: Repo
+) -> None:
+    headers = {"authorization": f"Bearer {admin_token}"}
+    as_ada.put("/api/v1/users/ada/quota", json={"max_bytes": 100_000}, headers=headers).raise_for_status()
+    batch = {"operation": "upload", "objects": [{"oid": "1" * 64, "size": 90_000}]}
+    refused = as_bob.post("/ada/penguins.git/info/lfs/objects/batch", json=batch)
+    assert (refused.status_code, refused.json()["code"]) == (403, "quota_exceeded")
+    assert "80,000 bytes" in refused.json()["error"]
+    assert as_ada.post("/ada/penguins.git/info/lfs/objects/batch", json=batch).status_code == 200
+    batch["objects"] = [{"oid": "1" * 64, "size": 70_000}]
+    assert as_bob.post("/ada/penguins.git/info/lfs/objects/batch", json=batch).status_code == 200
+
+
 def test_a_failed_proposal_leaves_nothing(services: Services, as_bob: TestClient, repo: Repo) -> None:
     line = b'{"key":"header","value":{"summary":"x"}}\n{"key":"deletedFile","value":{"path":"none"}}'
     refused = as_bob.post("/api/models/ada/penguins/commit/main?create_pr=1", content=line)

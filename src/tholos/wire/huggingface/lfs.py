@@ -11,7 +11,7 @@ from starlette.concurrency import run_in_threadpool
 from starlette.responses import Response
 
 from tholos.accounts import service as accounts
-from tholos.accounts.authorization import ANONYMOUS, Action, Actor
+from tholos.accounts.authorization import ANONYMOUS, Action, Actor, may
 from tholos.hub import service as hub
 from tholos.hub.downloads import file_response
 from tholos.hub.errors import EntryNotFound, GatedRepo, RepoNotFound, UploadIncomplete
@@ -127,8 +127,9 @@ def _known(call: Call, operation: Operation, oids: list[str], *, proposes: bool)
 def _require_room(call: Call, known: _Known, objects: list[Any]) -> None:
     wanted = {item["oid"]: item["size"] for item in objects if _is_named(item)}
     size = sum(size for oid, size in wanted.items() if oid not in known.sizes)
+    default, stranger = hub.Quota.default(call.services.settings), not may(call.actor, Action.WRITE, known.repo)
     with call.services.database.read() as read:
-        hub.require_room(read, hub.Quota.default(call.services.settings), known.repo.owner_id, size)
+        hub.require_room(read, default, known.repo.owner_id, size, proposed=stranger)
 
 
 def _in_parts(call: Call, wanted: dict[str, Any], objects: list[Any]) -> bool:
