@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from tholos.hub.mirror.leftovers import sweep_leftovers
 from tholos.hub.storage.collection import collect
 from tholos.hub.storage.verification import verify
 from tholos.jobs.context import JobContext, Publish
@@ -20,6 +21,8 @@ def collect_garbage(ctx: JobContext) -> Publish:
         dry_run=bool(ctx.payload["dry_run"]),
         told=lambda step: ctx.progress(0.5, step),
     )
+    if not found.dry_run:
+        found.temporaries += sweep_leftovers(ctx.settings, ctx.database, ctx.settings.gc_grace_s)
     return _result(found.to_json())
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 import threading
 import time
 from collections.abc import Iterator
@@ -16,8 +17,10 @@ from tholos.accounts.authorization import Actor
 from tholos.accounts.models import Account
 from tholos.hub.mirror.content import fetch, part_path
 from tholos.hub.mirror.errors import UpstreamBroken, UpstreamNotFound, UpstreamUnavailable
+from tholos.hub.mirror.leftovers import sweep_leftovers
 from tholos.hub.mirror.promises import promise, promised
 from tholos.hub.mirror.service import add_mirror
+from tholos.hub.mirror.turns import turn
 from tholos.hub.mirror.upstream import Upstream
 from tholos.hub.models import Repo
 from tholos.hub.names import RepoKind
@@ -131,6 +134,30 @@ def test_a_file_that_was_cut_off_goes_on_where_it_was(impatient: Services, mirro
     fetch(impatient, mirrored.id, SHA256)
     assert fake.ranges == ["bytes=300000-"]
     assert _held(impatient, mirrored)
+
+
+def test_what_a_killed_fetch_left_is_swept_when_nobody_asks_any_more(
+    services: Services, mirrored: Repo, fake: Fake
+) -> None:
+    part, day = part_path(services, mirrored.id, SHA256), 24 * 3600
+
+    def sweep() -> int:
+        return sweep_leftovers(services.settings, services.database, day)
+
+    part.parent.mkdir(exist_ok=True)
+    part.write_bytes(CONTENT[:1000])
+    assert sweep() == 0  # somebody may ask, and it is gone on with
+    os.utime(part, (time.time() - day - 60,) * 2)
+    with turn(services.settings, f"{mirrored.id}-{SHA256}"):
+        assert sweep() == 0  # somebody is at it
+    assert (sweep(), part.exists()) == (1, False)
+    fetch(services, mirrored.id, SHA256)
+    part.write_bytes(CONTENT[:1000])
+    part.with_suffix(".failure").write_text("[]")
+    stranger = part_path(services, "repo_gone", SHA256)
+    stranger.write_bytes(b"1")
+    assert (sweep(), part.exists(), stranger.exists()) == (3, False, False)
+    assert _held(services, mirrored)
 
 
 @pytest.mark.parametrize("sent", [CONTENT[:-1] + b"x", CONTENT + b"more", b"x" * len(CONTENT)])

@@ -52,9 +52,10 @@ def _free(settings: Settings) -> int | None:
 
 
 def _opened(settings: Settings, name: str) -> int:
-    return os.open(_lock_path(settings, name), os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    return os.open(lock_path(settings, name), os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
 
 
-def _lock_path(settings: Settings, name: str) -> Path:
+def lock_path(settings: Settings, name: str) -> Path:
+    """The file by whose lock processes know who has the thing of that name; it stays."""
     settings.mirror_dir.mkdir(parents=True, exist_ok=True, mode=0o700)
     return settings.mirror_dir / f"{name}.lock"
