@@ -193,6 +193,8 @@ def test_who_is_asked_for_parts(configure: Callable[..., None], repo: str, as_ad
     configure(lfs_multipart_bytes=PART, lfs_part_bytes=PART, max_blob_bytes=10**9)
     many = request_batch(as_ada, (OID, 500 * PART))["objects"][0]["actions"]["upload"]["header"]
     assert (len(many) - 1, many["chunk_size"]) == (100, str(5 * PART))
+    configure(lfs_multipart_bytes=PART, max_blob_bytes=500 * PART)
+    assert request_batch(as_ada, ("3" * 64, 501 * PART), small)["transfer"] == "basic"  # what is refused is not sent
     configure(lfs_multipart_bytes=0)
     assert request_batch(as_ada, (OID, len(DATA)))["transfer"] == "basic"
 

@@ -51,7 +51,7 @@ def batch(call: Call) -> Response:
     found = _known(call, operation, known, proposes=operation == "upload" and _proposes(wanted))
     if operation == "upload":
         _require_room(call, found, objects)
-    parts = operation == "upload" and _in_parts(call, wanted, objects)
+    parts = operation == "upload" and _in_parts(call, wanted, found, objects)
     signer = Signer(call.services.settings)
     shapes = [_object(call, signer, operation, found, item, parts=parts) for item in objects]
     return _answer({"transfer": "multipart" if parts else "basic", "objects": shapes, "hash_algo": "sha256"})
@@ -132,11 +132,13 @@ def _require_room(call: Call, known: _Known, objects: list[Any]) -> None:
         hub.require_room(read, default, known.repo.owner_id, size, proposed=stranger)
 
 
-def _in_parts(call: Call, wanted: dict[str, Any], objects: list[Any]) -> bool:
+def _in_parts(call: Call, wanted: dict[str, Any], known: _Known, objects: list[Any]) -> bool:
     """Whether to ask for the batch in parts: all of it, since git-lfs hands the whole batch to one transfer agent."""
     if "multipart" not in field(wanted, "transfers", list, []):
         return False
-    return any(_is_named(item) and hub.in_parts(call.services.settings, item["size"]) for item in objects)
+    asked = {item["oid"]: item["size"] for item in objects if _is_named(item)}
+    sizes = [size for oid, size in asked.items() if known.sizes.get(oid) != size and size <= known.max_bytes]
+    return any(hub.in_parts(call.services.settings, size) for size in sizes)
 
 
 def _is_named(item: Any) -> bool:
