@@ -208,4 +208,5 @@ def test_git_fetches_a_pull_request_and_its_merge(
         text=True,
         check=False,
     )
-    assert "neither a branch nor a tag" in pushed.stderr
+    assert "Pull request #1 of" in pushed.stderr
+    assert "is merged" in pushed.stderr

@@ -122,7 +122,8 @@ def propose(
         made = add_discussion(write, actor, repo, title=title, text=text, html=html, branch=branch)
         hub.add_proposal(write, repo, made.number, start)
         revision = hub.land(write, replace(prepared, ref=hub.proposal_ref(made.number)))
-        _note_commit(write, actor, repo, made, revision, prepared)
+        if revision.commit_id != prepared.parent:
+            note_commit(write, actor, repo, made, revision.commit_id, revision.message)
         return Opened(DiscussionView(repo, made, actor.name), revision)
 
 
@@ -161,7 +162,8 @@ def commit_to_pull(
                 repo, found = held(write, actor, at)
                 authorize_push(actor, repo, found)
                 revision = hub.land(write, prepared)
-                _note_commit(write, actor, repo, found, revision, prepared)
+                if revision.commit_id != prepared.parent:
+                    note_commit(write, actor, repo, found, revision.commit_id, revision.message)
                 return repo, revision
         except CommitRace:
             if parent is not None or attempt == _ATTEMPTS:
@@ -306,20 +308,15 @@ def _require_pull(repo: hub.Repo, found: Discussion) -> None:
         raise NotAPullRequest(f"{label(repo, found)} proposes no change.", next="Open a pull request.")
 
 
-def _note_commit(
-    write: WriteSession,
-    actor: Actor,
-    repo: hub.Repo,
-    found: Discussion,
-    revision: hub.Revision,
-    prepared: hub.PreparedCommit,
+def note_commit(
+    write: WriteSession, actor: Actor, repo: hub.Repo, found: Discussion, commit_id: str, message: str
 ) -> None:
-    """Notes a commit in the discussion, unless it changed nothing or had landed before."""
-    if revision.commit_id == prepared.parent or repository.commit_event(write, found.id, revision.commit_id):
+    """Notes a new head in the discussion, which is held, unless it had been the head before."""
+    if repository.commit_event(write, found.id, commit_id):
         return
-    details = {"subject": revision.message.partition("\n")[0][:200]}
-    repository.add_event(write, found, actor.account_id, "commit", details=details, commit_id=revision.commit_id)
-    record_audit(write, actor, "pull.commit", repo.label, {"number": found.number, "revision": revision.commit_id})
+    details = {"subject": message.partition("\n")[0][:200]}
+    repository.add_event(write, found, actor.account_id, "commit", details=details, commit_id=commit_id)
+    record_audit(write, actor, "pull.commit", repo.label, {"number": found.number, "revision": commit_id})
     told(write, repo, found, "update", DISCUSSION)
 
 

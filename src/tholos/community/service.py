@@ -30,6 +30,7 @@ from tholos.community.pulls import (
     propose,
     proposed,
 )
+from tholos.community.pushes import PushedProposals, begin_push
 from tholos.community.repository import StatusFilter, TypeFilter
 
 __all__ = [
@@ -41,9 +42,11 @@ __all__ = [
     "EventView",
     "Opened",
     "Proposed",
+    "PushedProposals",
     "StatusFilter",
     "TypeFilter",
     "authorize_push",
+    "begin_push",
     "changeable_pull",
     "comment",
     "commit_to_pull",

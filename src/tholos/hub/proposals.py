@@ -6,6 +6,8 @@ as any upload does; which proposal is whose is for the room to say that keeps th
 
 from __future__ import annotations
 
+from typing import Protocol
+
 from tholos.accounts.authorization import Action, Actor, Scope, may
 from tholos.accounts.errors import MissingScope, TokenLimited
 from tholos.accounts.limits import reach
@@ -17,6 +19,19 @@ from tholos.kit.clock import utcnow
 from tholos.kit.database import ReadSession, WriteSession, storable
 from tholos.kit.errors import NotAuthenticated
 from tholos.kit.services import Services
+
+
+class Proposals(Protocol):
+    """What the room that keeps the pull requests says of pushes to `refs/pr/N`."""
+
+    def check(self, read: ReadSession, actor: Actor, repo: Repo, number: int) -> None:
+        """Lets pass who may change what is proposed there; raises otherwise."""
+
+    def hold(self, write: WriteSession, actor: Actor, repo: Repo, number: int) -> None:
+        """As `check`, and holds the pull request until the transaction ends. Before the repo and its refs are held."""
+
+    def note(self, write: WriteSession, actor: Actor, repo: Repo, number: int, commit_id: str, message: str) -> None:
+        """Notes that the pull request, which is held, is at a commit now that was pushed."""
 
 
 def proposal_ref(number: int) -> str:

@@ -13,7 +13,7 @@ from itertools import islice
 from pathlib import Path
 from typing import Final
 
-from tholos.accounts.authorization import Action, Actor, authorize, hidden
+from tholos.accounts.authorization import Action, Actor, authorize, hidden, may
 from tholos.accounts.service import actor_of_key
 from tholos.hub import repository
 from tholos.hub.cards import Card
@@ -36,12 +36,13 @@ from tholos.hub.models import GitTag, Ref, Repo, Revision
 from tholos.hub.names import HEADS, MAIN, TAGS, RepoKind, check_ref_name
 from tholos.hub.operations import StagedFile
 from tholos.hub.packs import Pack, PackedObject, PackLimits
+from tholos.hub.proposals import Proposals, proposal_number, proposal_ref
 from tholos.hub.quotas import Quota, require_room, room_for
 from tholos.hub.repos import get_repo
 from tholos.hub.revisions import RefKind, note_ref, refuse_nested
 from tholos.kit.blobs import Blob
 from tholos.kit.clock import utcnow
-from tholos.kit.database import WriteSession
+from tholos.kit.database import ReadSession, WriteSession
 from tholos.kit.errors import TholosError
 from tholos.kit.services import Services
 
@@ -107,11 +108,13 @@ def accept_push(
     *,
     atomic: bool,
     from_upstream: bool = False,
+    proposals: Proposals | None = None,
 ) -> Iterator[str | list[Verdict]]:
     """Carries a push out: yields what it is at, in words, and at last the verdict on each command, in their order.
 
     ``atomic`` lets all commands fail with one. ``from_upstream``: what Git LFS pointers name is promised to the repo
-    instead of being here already. Not inside a transaction.
+    instead of being here already. ``proposals`` decides about refs of pull requests, which take no right to write the
+    repo; without it none is moved. Not inside a transaction.
 
     Raises QuotaExceeded, DiskFull, ObjectCollision, ObjectMissing, StagedTooLongAgo, RepoNotFound, Forbidden, and
     InvalidToken, TokenExpired or AccountDisabled when the actor's key ends meanwhile; what is wrong with a command is
@@ -120,11 +123,12 @@ def accept_push(
     began = utcnow()
     verdicts = [Verdict(command) for command in commands]
     for verdict in verdicts:
-        verdict.error = _refusal(verdict.command, verdicts)
+        verdict.error = _refusal(verdict.command, verdicts, proposed=proposals is not None)
     yield f"Checking {len(pack) if pack else 0} objects"
     limit = services.settings.lfs_threshold_bytes
     with services.database.read() as read:
         incoming = Incoming(read, services.blobs, repo, pack, limit, from_upstream=from_upstream)
+        _check_rights(read, actor, repo, verdicts, proposals)
         _check(incoming, verdicts)
     if _hopeless(verdicts, atomic=atomic):
         yield _withdrawn(verdicts, atomic=atomic)
@@ -132,7 +136,7 @@ def accept_push(
     arrivals = [verdict.arrival for verdict in verdicts if verdict.arrival and not verdict.error]
     _promise(services, repo, incoming.named)
     if pack is not None:
-        _check_quota(services, repo, incoming, arrivals)
+        _check_quota(services, repo, incoming, arrivals, proposed=not may(actor, Action.WRITE, repo))
         yield "Storing objects"
         _store(services, repo, pack, incoming, arrivals)
     yield "Updating refs"
@@ -140,7 +144,7 @@ def accept_push(
     try:
         with services.database.write() as write:
             refuse_stale(write, began)
-            _move(write, actor, repo, verdicts, incoming, cards, atomic=atomic)
+            _move(write, actor, repo, verdicts, incoming, cards, proposals, atomic=atomic)
     except _AllOrNothing:
         pass
     yield _withdrawn(verdicts, atomic=atomic)
@@ -149,12 +153,18 @@ def accept_push(
 # -- checking
 
 
-def _refusal(command: RefCommand, verdicts: list[Verdict]) -> TholosError | None:
+def _refusal(command: RefCommand, verdicts: list[Verdict], *, proposed: bool) -> TholosError | None:
     if sum(other.command.name == command.name for other in verdicts) > 1:
         return InvalidRefName(f'The push names "{command.name}" twice.', next="Name each ref once.")
+    number = proposal_number(command.name)
+    if proposed and number is not None and command.name == proposal_ref(number):
+        if command.new is None:
+            return RefProtected("What is proposed cannot be deleted.", next="Close the pull request instead.")
+        return None
     if not command.name.startswith((HEADS, TAGS)):
         return InvalidRefName(
-            f'"{command.name[:200]}" is neither a branch nor a tag.', next="Push to refs/heads/ or refs/tags/."
+            f'"{command.name[:200]}" is neither a branch nor a tag.',
+            next="Push to refs/heads/, refs/tags/ or, for a pull request, refs/pr/<number>.",
         )
     if command.new is None:
         if command.name == HEADS + MAIN:
@@ -167,6 +177,22 @@ def _refusal(command: RefCommand, verdicts: list[Verdict]) -> TholosError | None
     return None
 
 
+def _check_rights(
+    read: ReadSession, actor: Actor, repo: Repo, verdicts: list[Verdict], proposals: Proposals | None
+) -> None:
+    for verdict in verdicts:
+        if verdict.error:
+            continue
+        number = proposal_number(verdict.command.name)
+        try:
+            if number is None or proposals is None:
+                authorize(actor, Action.WRITE, repo)
+            else:
+                proposals.check(read, actor, repo, number)
+        except TholosError as error:
+            verdict.error = error.with_traceback(None)
+
+
 def _check(incoming: Incoming, verdicts: list[Verdict]) -> None:
     for verdict in verdicts:
         new = verdict.command.new
@@ -174,7 +200,7 @@ def _check(incoming: Incoming, verdicts: list[Verdict]) -> None:
             continue
         try:
             arrival = incoming.arrival(new)
-            if arrival.tags and verdict.command.name.startswith(HEADS):
+            if arrival.tags and not verdict.command.name.startswith(TAGS):
                 raise InvalidObject("A branch cannot point at an annotated tag.", next="Push the commit: `tag^{}`.")
             verdict.arrival = arrival
         except TholosError as error:
@@ -198,14 +224,16 @@ def _withdrawn(verdicts: list[Verdict], *, atomic: bool) -> list[Verdict]:
 # -- putting objects in place
 
 
-def _check_quota(services: Services, repo: Repo, incoming: Incoming, arrivals: list[Arrival]) -> None:
+def _check_quota(
+    services: Services, repo: Repo, incoming: Incoming, arrivals: list[Arrival], *, proposed: bool
+) -> None:
     default = Quota.default(services.settings)
     with services.database.read() as read:
         if room_for(read, default, repo.owner_id) is None:
             return
     size = sum(found.size for _, found, _ in incoming.objects(arrivals) if found.kind != "tree")
     with services.database.read() as read:
-        require_room(read, default, repo.owner_id, size)
+        require_room(read, default, repo.owner_id, size, proposed=proposed)
 
 
 def _store(services: Services, repo: Repo, pack: Pack, incoming: Incoming, arrivals: list[Arrival]) -> None:
@@ -291,23 +319,25 @@ def _move(
     verdicts: list[Verdict],
     incoming: Incoming,
     cards: dict[str, Card],
+    proposals: Proposals | None,
     *,
     atomic: bool,
 ) -> None:
-    held = repository.held_repo(write, repo.id)
-    if held is None:
-        raise hidden(RepoNotFound, repo.label)
-    repository.lock_repo(write, held.id)
     if actor.key_id is not None:  # a push may take long: who may no longer sign in moves nothing
         actor = actor_of_key(write, actor.key_id)
-    authorize(actor, Action.WRITE, held)
+    held = _hold(write, actor, repo, verdicts, proposals)
+    if _hopeless(verdicts, atomic=atomic):
+        return
     inserted: set[str] = set()
     # what is deleted makes room for what is made: "a" may give way to "a/b" in one push
     for verdict in sorted(verdicts, key=lambda verdict: verdict.command.new is not None):
         if verdict.error:
             continue
         try:
-            _move_one(write, actor, held, verdict, incoming, inserted)
+            if proposals is not None and proposal_number(verdict.command.name) is not None:
+                _move_proposal(write, actor, held, verdict, incoming, inserted, proposals)
+            else:
+                _move_one(write, actor, held, verdict, incoming, inserted)
         except TholosError as error:
             verdict.error = error
         else:
@@ -317,13 +347,52 @@ def _move(
             raise _AllOrNothing
 
 
-def _move_one(
-    write: WriteSession, actor: Actor, repo: Repo, verdict: Verdict, incoming: Incoming, inserted: set[str]
+def _hold(write: WriteSession, actor: Actor, repo: Repo, verdicts: list[Verdict], proposals: Proposals | None) -> Repo:
+    """Holds pull requests, the lowest number first, before the repo: as whoever commits to one, or merges it, does."""
+    named = {proposal_number(verdict.command.name): verdict for verdict in verdicts if not verdict.error}
+    for number in sorted(number for number in named if number is not None):
+        assert proposals is not None  # or the command would have been refused
+        try:
+            proposals.hold(write, actor, repo, number)
+        except TholosError as error:
+            named[number].error = error
+    repository.lock_repo(write, repo.id)
+    held = repository.held_repo(write, repo.id)
+    if held is None:
+        raise hidden(RepoNotFound, repo.label)
+    if any(verdict.error is None and proposal_number(verdict.command.name) is None for verdict in verdicts):
+        authorize(actor, Action.WRITE, held)
+    return held
+
+
+def _move_proposal(
+    write: WriteSession,
+    actor: Actor,
+    repo: Repo,
+    verdict: Verdict,
+    incoming: Incoming,
+    inserted: set[str],
+    proposals: Proposals,
 ) -> None:
-    """Nothing of it is written before everything about it is decided. ``inserted`` are commits of refs before it."""
-    command = verdict.command
-    ref_kind, short = _short(command.name)
+    command, arrival = verdict.command, verdict.arrival
     ref = repository.locked_ref(write, repo.id, command.name)
+    _refuse_moved(command, command.name, ref)
+    number = proposal_number(command.name)
+    assert ref is not None  # it is there as long as the pull request
+    assert arrival is not None
+    assert number is not None
+    commits = incoming.commits([arrival], without=inserted)
+    _insert(write, repo, commits.values())
+    inserted.update(commits)
+    before, ref.commit_id, ref.updated_at = ref.commit_id, arrival.commit_id, utcnow()
+    write.flush()
+    head = repository.revision(write, repo.id, arrival.commit_id)
+    assert head is not None
+    announce(write, actor, repo, command.name, arrival.commit_id, before=before)
+    proposals.note(write, actor, repo, number, head.commit_id, head.message)
+
+
+def _refuse_moved(command: RefCommand, short: str, ref: Ref | None) -> None:
     now_at = ref.oid if ref else None
     if now_at != command.old:
         raise CommitRace(
@@ -331,6 +400,16 @@ def _move_one(
             next="Run `git fetch`, merge or rebase, then push again.",
             head=now_at,
         )
+
+
+def _move_one(
+    write: WriteSession, actor: Actor, repo: Repo, verdict: Verdict, incoming: Incoming, inserted: set[str]
+) -> None:
+    """Nothing of it is written before everything about it is decided. ``inserted`` are commits of refs before it."""
+    command = verdict.command
+    ref_kind, short = _short(command.name)
+    ref = repository.locked_ref(write, repo.id, command.name)
+    _refuse_moved(command, short, ref)
     if command.new is None:
         if ref is None:
             raise ObjectMissing(f'There is no {ref_kind} "{short}".', next="List them with `git ls-remote`.")

@@ -58,6 +58,7 @@ from tholos.hub.packs import Pack
 from tholos.hub.popularity import downloads_by_day, note_download, write_downloads
 from tholos.hub.popularity import refresh as refresh_popularity
 from tholos.hub.proposals import (
+    Proposals,
     add_proposal,
     branch_head,
     get_proposable,
@@ -142,6 +143,7 @@ __all__ = [
     "PartPlan",
     "PreparedCommit",
     "Proposal",
+    "Proposals",
     "Quota",
     "RefCommand",
     "Repo",

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from typing import IO, Final
 
 from tholos.accounts.authorization import Actor
+from tholos.community import service as community
 from tholos.hub import service as hub
 from tholos.hub.errors import DiskLow, PushTooLarge
 from tholos.hub.pktlines import FLUSH, BadFrame, Mark, band, frames, line, until_flush
@@ -112,7 +113,8 @@ def _carried_out(
             source = hub.Pack(file, order.pack_start, hub.spool_folder(services), hub.pack_limits(services))
             pack = stack.enter_context(source)
         atomic = "atomic" in order.options
-        yield from hub.accept_push(services, actor, repo, order.commands, pack, atomic=atomic)
+        proposals = community.PushedProposals()
+        yield from hub.accept_push(services, actor, repo, order.commands, pack, atomic=atomic, proposals=proposals)
 
 
 def _order(file: IO[bytes]) -> _Order:

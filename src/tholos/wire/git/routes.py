@@ -13,6 +13,7 @@ from starlette.concurrency import run_in_threadpool
 from starlette.requests import ClientDisconnect
 
 from tholos.accounts.authorization import Actor
+from tholos.community import service as community
 from tholos.hub import service as hub
 from tholos.hub.errors import RepoNotFound, UploadIncomplete
 from tholos.hub.mirror.through import through
@@ -102,7 +103,7 @@ def router(kind: hub.RepoKind) -> APIRouter:
     async def receive_pack(
         namespace: str, name: str, request: Request, actor: _ActorDep, services: ServicesDep
     ) -> Response:
-        repo = await run_in_threadpool(hub.begin_push, services, actor, kind, _full_name(namespace, name))
+        repo = await run_in_threadpool(community.begin_push, services, actor, kind, _full_name(namespace, name))
         file = await pushing.spool(services, _chunks(request), zipped=_zipped(request))
         pieces = await run_in_threadpool(pushing.answer, services, actor, repo, file)
         return StreamingResponse(pieces, headers=_FRESH, media_type="application/x-git-receive-pack-result")
@@ -112,7 +113,7 @@ def router(kind: hub.RepoKind) -> APIRouter:
 
 def _refs(services: Services, actor: Actor, kind: hub.RepoKind, full_name: str, service: str) -> list[hub.GitRef]:
     if service == "git-receive-pack":
-        hub.begin_push(services, actor, kind, full_name)
+        community.begin_push(services, actor, kind, full_name)
     with services.database.read() as read:
         repo, refs = hub.git_refs(read, actor, kind, full_name)
         if service != "git-receive-pack":
