@@ -5,6 +5,8 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import subprocess
+import sys
 import threading
 import time
 from collections.abc import Iterator
@@ -40,6 +42,8 @@ class Fake:
     sent: bytes = CONTENT
     stop_after: int | None = None
     stall_s: float = 0.0
+    hold: threading.Event | None = None
+    """Until when an answer that stopped keeps its connection."""
     knows: bool = True
     ranges: list[str | None] = field(default_factory=list)
     authorizations: list[str | None] = field(default_factory=list)
@@ -71,6 +75,8 @@ def fake() -> Iterator[Fake]:
             self.send_header("content-length", str(len(body)))
             self.end_headers()
             self.wfile.write(body[: state.stop_after])
+            if state.hold is not None:
+                state.hold.wait(60)
 
         def _answer(self, status: int, body: bytes) -> None:
             self.send_response(status)
@@ -134,6 +140,39 @@ def test_a_file_that_was_cut_off_goes_on_where_it_was(impatient: Services, mirro
     fetch(impatient, mirrored.id, SHA256)
     assert fake.ranges == ["bytes=300000-"]
     assert _held(impatient, mirrored)
+
+
+FETCHER = """
+import sys
+from tholos.hub.mirror.content import fetch
+from tholos.kit.blobs import open_blob_store
+from tholos.kit.database import Database
+from tholos.kit.services import Services
+from tholos.kit.settings import Settings
+
+settings = Settings()
+fetch(Services(settings, Database(settings.resolved_database_url), open_blob_store(settings)), *sys.argv[1:])
+"""
+
+
+def test_a_fetch_that_was_killed_goes_on_where_it_was(services: Services, mirrored: Repo, fake: Fake) -> None:
+    fake.stop_after, fake.hold = 300_000, threading.Event()
+    part = part_path(services, mirrored.id, SHA256)
+    command = [sys.executable, "-c", FETCHER, mirrored.id, SHA256]
+    with subprocess.Popen(command, env={**os.environ, **services.settings.environment()}) as process:
+        deadline = time.monotonic() + 60
+        while not part.exists() or part.stat().st_size < fake.stop_after:
+            assert process.poll() is None
+            assert time.monotonic() < deadline
+            time.sleep(0.02)
+        process.kill()
+    fake.hold.set()
+    fake.stop_after = None
+    assert not _held(services, mirrored)
+    fetch(services, mirrored.id, SHA256)
+    assert fake.ranges == [None, "bytes=300000-"]
+    assert _held(services, mirrored)
+    assert not part.exists()
 
 
 def test_what_a_killed_fetch_left_is_swept_when_nobody_asks_any_more(
