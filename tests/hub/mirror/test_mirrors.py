@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import os
+import socket
+import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -128,6 +131,101 @@ def test_refs_changed_here_are_left_alone(here: Platform, upstream: Platform, ti
         ]
         client.mirrors.detach("admin/refs")
         assert "admin/refs" not in [mirror.name for mirror in client.mirrors.list()]
+
+
+class _Slow:
+    """A way to the upstream that holds every answer at so many bytes, until it is told to let all through."""
+
+    def __init__(self, port: int, held_at: int) -> None:
+        self._port = port
+        self._held_at = held_at
+        self.free = threading.Event()
+        self.passed = 0
+        self._listener = socket.create_server(("127.0.0.1", 0))
+        self._open = [self._listener]
+        self._threads: list[threading.Thread] = []
+        self.url = f"http://127.0.0.1:{self._listener.getsockname()[1]}"
+        self._begin(self._accept)
+
+    def close(self) -> None:
+        self.free.set()
+        for end in list(self._open):
+            with suppress(OSError):
+                end.shutdown(socket.SHUT_RDWR)
+        for thread in list(self._threads):
+            thread.join()
+        for end in self._open:
+            end.close()
+
+    def let_go(self) -> None:
+        """Ends the connections that are held, and holds none any more."""
+        for end in self._open[1:]:
+            with suppress(OSError):
+                end.shutdown(socket.SHUT_RDWR)
+        self.free.set()
+        for thread in self._threads[1:]:
+            thread.join()
+        self.passed = 0
+
+    def _begin(self, work: Callable[..., None], *arguments: Any) -> None:
+        self._threads.append(threading.Thread(target=work, args=arguments, daemon=True))
+        self._threads[-1].start()
+
+    def _accept(self) -> None:
+        with suppress(OSError):
+            while True:
+                near, _ = self._listener.accept()
+                self._open.append(near)
+                far = socket.create_connection(("127.0.0.1", self._port))
+                self._open.append(far)
+                self._begin(self._pass, near, far, False)
+                self._begin(self._pass, far, near, True)
+
+    def _pass(self, source: socket.socket, target: socket.socket, is_answer: bool) -> None:
+        passed = 0
+        with suppress(OSError):
+            while data := source.recv(1 << 16):
+                passed += len(data)
+                if is_answer and passed > self._held_at:
+                    self.free.wait()
+                target.sendall(data)
+                self.passed += len(data) if is_answer else 0
+        for end in (source, target):
+            with suppress(OSError):
+                end.shutdown(socket.SHUT_RDWR)
+
+
+@pytest.fixture
+def slow(upstream: Platform) -> Iterator[_Slow]:
+    found = _Slow(int(upstream.url.rpartition(":")[2]), 1_500_000)
+    yield found
+    found.close()
+
+
+@pytest.mark.long
+def test_a_pull_that_was_killed_goes_on_inside_the_file(
+    running: Callable[[dict[str, str]], Platform], slow: _Slow, tiny: str, tmp_path: Path
+) -> None:
+    there = running({"THOLOS_JOB_LEASE_S": "5", "THOLOS_UPSTREAM_TIMEOUT_S": "60"})
+    with tholos.Client(there.url, there.token) as client:
+        job = client.mirrors.start("lab/tiny", url=slow.url, to="admin/copy")
+        deadline = time.monotonic() + 120
+        sizes: list[int] = []
+        while not any(size > 1_000_000 for size in sizes):
+            assert time.monotonic() < deadline
+            sizes = [path.stat().st_size for path in (there.home / "mirror").glob("*.part")]
+            time.sleep(0.05)
+    there.kill()
+    (part,) = [path for path in (there.home / "mirror").glob("*.part") if path.stat().st_size > 1_000_000]
+    kept = part.stat().st_size
+    slow.let_go()
+    there.start()
+    with tholos.Client(there.url, there.token) as client:
+        assert client.jobs.get(job.id).result(timeout=120)["files"] == 2
+    path = hf.hf_hub_download("admin/copy", "weights.bin", endpoint=there.url, token=there.token, local_dir=tmp_path)
+    assert Path(path).read_bytes() == WEIGHTS
+    assert slow.passed < len(WEIGHTS) - kept + 200_000  # the rest, and some words about it
+    assert not part.exists()
 
 
 def test_what_was_fetched_once_is_served_when_the_upstream_is_gone(
