@@ -10,8 +10,7 @@ from typing import Final
 
 from tholos.hub.gitobjects import FILE_MODE, Entry
 from tholos.hub.merging import changed_entries
-from tholos.hub.models import GitBlob
-from tholos.hub.trees import git_blobs, loader
+from tholos.hub.trees import Named, git_blobs, loader
 from tholos.kit.blobs import BlobStore
 from tholos.kit.database import ReadSession
 
@@ -98,7 +97,7 @@ def _header(path: str, was: Entry | None, now: Entry | None) -> Iterator[str]:
     yield f"index {was.oid if was else '0' * 40}..{now.oid if now else '0' * 40}{mode}"
 
 
-def _text(blobs: BlobStore, blob: GitBlob | None) -> str | None:
+def _text(blobs: BlobStore, blob: Named | None) -> str | None:
     """The content as text; None where it is none that is shown."""
     if blob is None:
         return ""

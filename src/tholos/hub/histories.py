@@ -18,10 +18,10 @@ from tholos.hub.errors import ObjectMissing, RevisionNotFound
 from tholos.hub.foreign import parse_tag
 from tholos.hub.gitobjects import EMPTY_TREE_ID, ObjectType, Pointer, parse_tree
 from tholos.hub.mirror.promises import promised
-from tholos.hub.models import GitBlob, Repo, Revision
+from tholos.hub.models import Repo, Revision
 from tholos.hub.names import RepoKind
 from tholos.hub.repos import get_repo
-from tholos.hub.trees import git_blobs
+from tholos.hub.trees import Named, git_blobs
 from tholos.kit.database import Database, ReadSession
 from tholos.kit.services import Services
 
@@ -286,7 +286,7 @@ def _commits(database: Database, repo: Repo, some: Sequence[str]) -> list[bytes]
     return [found[oid] for oid in some]
 
 
-def _file(services: Services, blob: GitBlob) -> ObjectStream:
+def _file(services: Services, blob: Named) -> ObjectStream:
     if blob.lfs:
         text = _pointer(blob)
         return ObjectStream("blob", len(text), [text])
@@ -299,7 +299,7 @@ def _pieces(services: Services, sha256: str) -> Iterator[bytes]:
             yield piece
 
 
-def _pointer(blob: GitBlob) -> bytes:
+def _pointer(blob: Named) -> bytes:
     return Pointer(blob.sha256, blob.size).encode()
 
 

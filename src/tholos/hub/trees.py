@@ -6,9 +6,9 @@ import re
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import islice
-from typing import Final, Literal
+from typing import Final, Literal, NamedTuple
 
-from sqlalchemy import select
+from sqlalchemy import bindparam, select
 
 from tholos.hub.errors import EntryNotFound, PathConflict
 from tholos.hub.gitobjects import (
@@ -30,13 +30,16 @@ MAX_LISTED: Final = 1_000_000
 """Entries of a listing without pages. A few small trees that name each other can stand for billions of paths."""
 _IN_CHUNK = 500
 _TREE_LINE = re.compile(rb"([0-7]+) ([^\0]+)\0(.{20})", re.DOTALL)
+# Columns, not objects, and one parameter: looking up a page's files is most of what listing it costs.
+_NAMED: Final = select(GitBlob.oid, GitBlob.sha256, GitBlob.size, GitBlob.lfs).where(
+    GitBlob.oid.in_(bindparam("oids", expanding=True))
+)
 
 TreeLoader = Callable[[str], Mapping[str, Entry]]
 """Gives the entries of a tree by its id: name to entry, in git's order."""
 
 
-@dataclass(frozen=True, slots=True)
-class TreeEntry:
+class TreeEntry(NamedTuple):
     """A file or directory of a revision."""
 
     path: str
@@ -53,6 +56,15 @@ class TreeEntry:
     def etag(self) -> str:
         """A name for the content: the SHA-256 of an LFS file, the git id otherwise (as Hugging Face's hub has it)."""
         return self.sha256 if self.lfs and self.sha256 else self.git_oid
+
+
+class Named(NamedTuple):
+    """What a blob id inside a tree stands for: a content, its size in bytes, whether the id is of a pointer to it."""
+
+    oid: str
+    sha256: str
+    size: int
+    lfs: bool
 
 
 def loader(read: ReadSession) -> TreeLoader:
@@ -158,7 +170,7 @@ def _walk(
     last = entries.get(after[0]) if after else None
     threshold = tree_order(last) if last else "".join(after[:1]).encode()
     for entry in entries.values():
-        if tree_order(entry) < threshold:
+        if threshold and tree_order(entry) < threshold:
             continue
         if entry is not last:
             yield prefix + entry.name, entry
@@ -179,13 +191,13 @@ def _described(read: ReadSession, found: Sequence[tuple[str, Entry]]) -> list[Tr
     return described
 
 
-def git_blobs(read: ReadSession, oids: Iterable[str]) -> dict[str, GitBlob]:
+def git_blobs(read: ReadSession, oids: Iterable[str]) -> dict[str, Named]:
     """What these blob ids stand for."""
     wanted = sorted(oids)
-    found: dict[str, GitBlob] = {}
+    found: dict[str, Named] = {}
     for start in range(0, len(wanted), _IN_CHUNK):
-        query = select(GitBlob).where(GitBlob.oid.in_(wanted[start : start + _IN_CHUNK]))
-        found.update((blob.oid, blob) for blob in read.scalars(query))
+        rows = map(Named._make, read.execute(_NAMED, {"oids": wanted[start : start + _IN_CHUNK]}))
+        found.update((row.oid, row) for row in rows)
     return found
 
 
