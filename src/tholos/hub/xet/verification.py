@@ -11,7 +11,7 @@ from tholos.hub.xet.errors import InvalidShard, ShardTooLarge
 from tholos.hub.xet.hashing import HASH_BYTES, Node, file_hash, range_hash, to_hex
 from tholos.hub.xet.shards import ShardFile
 from tholos.kit.blobs import BlobStore, Recipe, Term, XorbIndex, XorbNotFound
-from tholos.kit.blobs.recipes import open_recipe
+from tholos.kit.blobs.recipes import RecipeFile
 from tholos.kit.settings import GIB
 
 _PIECE_BYTES: Final = 1 << 20
@@ -61,9 +61,10 @@ def verified_recipe(blobs: BlobStore, file: ShardFile, max_bytes: int) -> Recipe
 def check_sha256(blobs: BlobStore, recipe: Recipe, sha256: str) -> None:
     """Reads all of the file. Raises InvalidShard when its bytes have another SHA-256."""
     digest = hashlib.sha256()
-    with open_recipe(recipe, blobs.xorbs) as content:
-        while piece := content.read(_PIECE_BYTES):
-            digest.update(piece)
+    buffer = memoryview(bytearray(_PIECE_BYTES))
+    with RecipeFile(recipe, blobs.xorbs) as content:
+        while size := content.readinto(buffer):
+            digest.update(buffer[:size])
     if digest.hexdigest() != sha256:
         raise _untrue(f"gives a file the SHA-256 {sha256} whose bytes have {digest.hexdigest()}")
 

@@ -60,23 +60,28 @@ def decode(header: ChunkHeader, data: memoryview) -> bytes | memoryview:
     return raw if header.scheme == _LZ4 else _ungrouped(raw)
 
 
-def decode_run(data: memoryview, raw_bytes: int) -> bytes:
+def decode_run(data: memoryview, raw_bytes: int) -> bytearray:
     """The raw bytes of whole chunks that follow one another, ``raw_bytes`` in all. Raises InvalidChunk."""
-    parts: list[bytes | memoryview] = []
+    raw = bytearray(max(0, raw_bytes))  # a damaged index says anything
+    decode_into(data, memoryview(raw))
+    return raw
+
+
+def decode_into(data: memoryview, raw: memoryview) -> None:
+    """Fills ``raw`` with whole chunks that follow one another. Raises InvalidChunk when they do not fill it exactly."""
     position = total = 0
     while position < len(data):
         if position + HEADER_BYTES > len(data):
             raise InvalidChunk("is cut off")
         header = parse_header(data, position)
         position += HEADER_BYTES
-        if position + header.compressed > len(data) or total + header.raw > raw_bytes:
+        if position + header.compressed > len(data) or total + header.raw > len(raw):
             raise InvalidChunk("is longer than its index says")
-        parts.append(decode(header, data[position : position + header.compressed]))
+        raw[total : total + header.raw] = decode(header, data[position : position + header.compressed])
         position += header.compressed
         total += header.raw
-    if total != raw_bytes:
+    if total != len(raw):
         raise InvalidChunk("is shorter than its index says")
-    return b"".join(parts)
 
 
 def _ungrouped(grouped: bytes) -> bytes:

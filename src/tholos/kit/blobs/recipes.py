@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from itertools import accumulate
 from typing import TYPE_CHECKING, BinaryIO, Final, NamedTuple
 
-from tholos.kit.blobs.chunks import InvalidChunk, decode_run
+from tholos.kit.blobs.chunks import InvalidChunk, decode_into, decode_run
 from tholos.kit.blobs.contract import DamagedBlob, XorbNotFound, XorbStore
 
 if TYPE_CHECKING:
@@ -72,7 +72,8 @@ class Recipe:
 class RecipeFile(io.RawIOBase):
     """The bytes of a recipe, seekable; only the chunks that a range touches are read and unpacked.
 
-    The last unpacked block is kept, so that reading on unpacks nothing twice. Not for use from two threads at once.
+    Whole chunks are unpacked into the reader's own buffer. Where a chunk does not fit, it is kept, so that reading on
+    unpacks nothing twice. Not for use from two threads at once.
     """
 
     def __init__(self, recipe: Recipe, xorbs: XorbStore) -> None:
@@ -108,7 +109,9 @@ class RecipeFile(io.RawIOBase):
             return 0
         offset = self._position - self._block_start
         if not 0 <= offset < len(self._block):
-            self._load(len(view))
+            if size := self._load(view):
+                self._position += size
+                return size
             offset = self._position - self._block_start
         piece = self._block[offset : offset + len(view)]
         view[: len(piece)] = piece
@@ -120,8 +123,11 @@ class RecipeFile(io.RawIOBase):
             self._files.popitem()[1].close()
         super().close()
 
-    def _load(self, wanted: int) -> None:
-        """Unpacks the chunks at the position, of one term, until ``wanted`` bytes or a block are there."""
+    def _load(self, view: memoryview) -> int:
+        """Unpacks chunks at the position, of one term: those that fit into ``view``, else some into the kept block.
+
+        Returns the bytes that are in ``view`` now.
+        """
         number = bisect_right(self._starts, self._position) - 1
         term = self._recipe.terms[number]
         try:
@@ -133,21 +139,25 @@ class RecipeFile(io.RawIOBase):
             raise DamagedBlob(f"a recipe does not fit the xorb {term.xorb}")
         shift = self._starts[number] - raw[term.start]  # from offsets in the xorb to offsets in the blob
         first = bisect_right(raw, self._position - shift) - 1
-        enough = self._position - shift + min(wanted, _BLOCK_BYTES)
-        last = min(bisect_right(raw, enough - 1), term.end)
-        self._block = memoryview(
-            self._unpack(term.xorb, index.offsets[first], index.offsets[last], raw[last] - raw[first])
-        )
+        enough = self._position - shift + min(len(view), _BLOCK_BYTES)
+        last = min(bisect_right(raw, enough) - 1, term.end)
+        size = raw[last] - raw[first]
+        try:
+            if raw[first] + shift == self._position and 0 < size <= len(view):
+                decode_into(self._serialized(term.xorb, index.offsets[first], index.offsets[last]), view[:size])
+                return size
+            last = min(bisect_right(raw, enough - 1), term.end)
+            data = self._serialized(term.xorb, index.offsets[first], index.offsets[last])
+            self._block = memoryview(decode_run(data, raw[last] - raw[first]))
+        except InvalidChunk as error:
+            raise DamagedBlob(f"a chunk of the xorb {term.xorb} {error}") from error
         self._block_start = raw[first] + shift
+        return 0
 
-    def _unpack(self, xorb: str, start: int, end: int, raw_bytes: int) -> bytes:
+    def _serialized(self, xorb: str, start: int, end: int) -> memoryview:
         file = self._file(xorb)
         file.seek(start)
-        data = file.read(end - start)
-        try:
-            return decode_run(memoryview(data), raw_bytes)
-        except InvalidChunk as error:
-            raise DamagedBlob(f"a chunk of the xorb {xorb} {error}") from error
+        return memoryview(file.read(end - start))
 
     def _file(self, xorb: str) -> BinaryIO:
         file = self._files.get(xorb)
