@@ -18,7 +18,7 @@ from tholos.kit.errors import TholosError
 
 def read(body: bytes, name: str, piece: int = 10_000) -> tuple[XorbIndex, bytes]:
     reader = XorbReader()
-    kept = b"".join(bytes(reader.feed(body[start : start + piece])) for start in range(0, len(body), piece))
+    kept = b"".join(b"".join(reader.feed(body[start : start + piece])) for start in range(0, len(body), piece))
     return reader.finish(name), kept
 
 

@@ -82,7 +82,12 @@ async def put_xorb(services: Services, grant: Grant, xorb: str, chunks: AsyncIte
     actor, draft = await asyncio.to_thread(begin)
     reader = XorbReader()
     with draft as writer:
-        await pump(chunks, lambda data: writer.write(reader.feed(data)), MAX_BODY_BYTES, lambda _: too_large())
+
+        def keep(data: bytes) -> None:
+            for whole in reader.feed(data):
+                writer.write(whole)
+
+        await pump(chunks, keep, MAX_BODY_BYTES, lambda _: too_large())
         await asyncio.to_thread(_finish_xorb, services, actor, xorb, reader, writer)
 
 

@@ -8,7 +8,7 @@ from typing import Final
 from tholos.hub.xet.errors import InvalidXorb, XorbTooLarge
 from tholos.hub.xet.hashing import chunk_hash, root_hash, to_hex
 from tholos.kit.blobs import XorbIndex
-from tholos.kit.blobs.chunks import HEADER_BYTES, InvalidChunk, decode, parse_header
+from tholos.kit.blobs.chunks import HEADER_BYTES, MAX_CHUNK_BYTES, InvalidChunk, decode, parse_header
 
 MAX_CHUNKS: Final = 8192
 MAX_RAW_BYTES: Final = 64 << 20
@@ -17,6 +17,8 @@ MAX_SERIALIZED_BYTES: Final = MAX_RAW_BYTES + MAX_CHUNKS * HEADER_BYTES
 _MAX_FOOTER_BYTES: Final = 1 << 20
 MAX_BODY_BYTES: Final = MAX_SERIALIZED_BYTES + _MAX_FOOTER_BYTES
 _FOOTER: Final = b"XETBLOB"
+_MAX_CHUNK_BYTES: Final = HEADER_BYTES + 2 * MAX_CHUNK_BYTES
+"""Of a serialized chunk: what `parse_header` lets pass."""
 
 
 class XorbReader:
@@ -29,18 +31,34 @@ class XorbReader:
         self._hashes: list[bytes] = []
         self._footer = False
 
-    def feed(self, data: bytes) -> memoryview:
+    def feed(self, data: bytes) -> list[memoryview]:
         """Verifies what is whole by now, and returns those serialized chunks. Raises InvalidXorb, XorbTooLarge."""
         if self._footer:
-            return memoryview(b"")
-        view = memoryview(self._rest + data if self._rest else data)
-        position = 0
+            return []
+        view = memoryview(data)
+        whole: list[memoryview] = []
+        if self._rest:
+            # only the chunk that was cut off is put together again: a batch has many, and is not worth a copy
+            cut = memoryview(self._rest + view[:_MAX_CHUNK_BYTES])
+            size = self._verify(cut, most=1)
+            if not size:
+                self._rest = b"" if self._footer else bytes(cut)
+                return []
+            whole.append(cut[:size])
+            view = view[size - len(self._rest) :]
+        size = self._verify(view)
+        whole.append(view[:size])
+        self._rest = b"" if self._footer else bytes(view[size:])
+        return whole
+
+    def _verify(self, view: memoryview, *, most: int = MAX_CHUNKS + 1) -> int:
+        """Takes chunks that are whole, at most so many; returns their serialized bytes."""
+        position = taken = 0
         try:
-            while position + HEADER_BYTES <= len(view):
+            while taken < most and position + HEADER_BYTES <= len(view):
                 if bytes(view[position : position + len(_FOOTER)]) == _FOOTER:
                     self._footer = True
-                    self._rest = b""
-                    return view[:position]
+                    break
                 header = parse_header(view, position)
                 end = position + HEADER_BYTES + header.compressed
                 if end > len(view):
@@ -48,12 +66,12 @@ class XorbReader:
                 raw = decode(header, view[position + HEADER_BYTES : end])
                 self._add(chunk_hash(raw), end - position, header.raw)
                 position = end
+                taken += 1
         except InvalidChunk as error:
             raise InvalidXorb(
                 f"Chunk {len(self._hashes)} of the xorb {error}.", next="Serialize the xorb again."
             ) from error
-        self._rest = bytes(view[position:])
-        return view[:position]
+        return position
 
     def finish(self, expected: str) -> XorbIndex:
         """The index of a xorb that is complete and has the expected hash. Raises InvalidXorb."""
