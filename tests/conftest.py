@@ -40,6 +40,26 @@ for _name in [name for name in os.environ if name.startswith("THOLOS_") and not 
     del os.environ[_name]
 
 
+ON_BOTH_DATABASES = frozenset(
+    f"{name}.py"
+    for name in (
+        *("accounts/test_service", "jobs/test_lifecycle", "jobs/test_runner", "jobs/test_service", "kit/test_database"),
+        *("hub/test_collection", "hub/test_commits", "hub/test_crash", "hub/test_quotas", "hub/test_repos"),
+        *("hub/test_search", "hub/test_uploads", "hub/xet/test_service", "community/test_pulls"),
+    )
+)
+"""Where PostgreSQL is most likely to behave otherwise. `make test` runs these on both, `make test-all` everything."""
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    for item in items:
+        chosen = getattr(item, "callspec", None)
+        on_postgresql = chosen is not None and chosen.params.get("database_kind") == "postgresql"
+        if on_postgresql and str(item.path.relative_to(Path(__file__).parent)) not in ON_BOTH_DATABASES:
+            item.add_marker(pytest.mark.long)
+
+
 @pytest.fixture(scope="session")
 def sqlite_template(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """An empty, migrated SQLite database, copied for each test."""

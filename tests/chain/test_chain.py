@@ -47,6 +47,7 @@ def test_the_short_form_of_the_sdk(
     model._client.close()
 
 
+@pytest.mark.long
 def test_images_by_class(client: tholos.Client) -> None:
     name = "admin/digits"
     client.datasets.import_("digits", name).result(timeout=180)
@@ -79,6 +80,7 @@ def test_texts(client: tholos.Client) -> None:
     assert client.model(name).predict("Hello, world!").output in set(answers.output)
 
 
+@pytest.mark.long
 def test_auto_keeps_a_leaderboard_and_replays_to_the_same_figures(client: tholos.Client, penguins: str) -> None:
     job = client.train(penguins, "admin/auto", target="species", algorithm="auto", budget_s=8)
     first = job.result(timeout=240)

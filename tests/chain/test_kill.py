@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import psutil
+import pytest
 
 import tholos
 from tholos.sdk.errors import TholosError
@@ -125,6 +126,7 @@ def test_kill_during_a_training(own_platform: Platform, tmp_path: Path) -> None:
             assert [revision.id for revision in revisions if revision.job_id == job.id] == [result["revision"]]
 
 
+@pytest.mark.long
 def test_kill_during_a_deployment(own_platform: Platform, tmp_path: Path) -> None:
     with connected(own_platform) as client:
         data = push_table(client, tmp_path)
@@ -148,6 +150,7 @@ def test_kill_during_a_deployment(own_platform: Platform, tmp_path: Path) -> Non
             assert client.deployments.predict(name, {"x": 1, "y": 12}).output == expected
 
 
+@pytest.mark.long
 def test_kill_while_predictions_are_answered(own_platform: Platform, tmp_path: Path) -> None:
     with connected(own_platform) as client:
         data = push_table(client, tmp_path)

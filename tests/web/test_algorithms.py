@@ -20,6 +20,7 @@ def centroid(client: tholos.Client, tmp_path_factory: pytest.TempPathFactory) ->
     return "admin/centroid"
 
 
+@pytest.mark.long
 def test_a_model_is_trained_by_the_form(page: Page, client: tholos.Client, penguins: str, centroid: str) -> None:
     page.goto("/algorithms")
     page.get_by_role("link", name=centroid).click()

@@ -367,6 +367,7 @@ def test_completions_at_the_same_time_make_one_file(sending: Sending, services: 
     assert staged(services) == []
 
 
+@pytest.mark.long
 def test_what_was_acknowledged_outlives_a_kill(own_platform: Any) -> None:
     own_platform.environment |= {"THOLOS_LFS_MULTIPART_BYTES": str(PART), "THOLOS_LFS_PART_BYTES": str(PART)}
     own_platform.stop()
