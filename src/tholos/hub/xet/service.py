@@ -21,18 +21,20 @@ from tholos.hub.repository import possessed
 from tholos.hub.uploads import check_space, pump, record_upload
 from tholos.hub.xet import repository
 from tholos.hub.xet.access import Grant, authorized
+from tholos.hub.xet.ahead import HashingAhead
 from tholos.hub.xet.errors import InvalidShard
 from tholos.hub.xet.hashing import from_hex
 from tholos.hub.xet.shards import ShardFile, parse_shard
 from tholos.hub.xet.verification import check_effort, check_sha256, verified_recipe
 from tholos.hub.xet.xorbs import MAX_BODY_BYTES, XorbReader, too_large
-from tholos.kit.blobs import Blob, Recipe, XorbNotFound, XorbWriter
+from tholos.kit.blobs import Blob, Recipe, Term, XorbNotFound, XorbWriter
 from tholos.kit.clock import utcnow
 from tholos.kit.errors import Unavailable
 from tholos.kit.services import Services
 
 _FILES_AT_ONCE = 4
 _SHARDS = ThreadPoolExecutor(4, "xet-shards")  # threads of their own: the shards that wait keep none from others
+_AHEAD = HashingAhead()  # holds nothing that a process could not do without
 _FILES_PER_TRANSACTION = 50  # keeps each write transaction in the order of 10 ms
 
 
@@ -81,14 +83,14 @@ async def put_xorb(services: Services, grant: Grant, xorb: str, chunks: AsyncIte
 
     actor, draft = await asyncio.to_thread(begin)
     reader = XorbReader()
-    with draft as writer:
+    with draft as writer, _AHEAD.arriving(services.blobs.xorbs, grant, xorb):
 
         def keep(data: bytes) -> None:
             for whole in reader.feed(data):
                 writer.write(whole)
 
         await pump(chunks, keep, MAX_BODY_BYTES, lambda _: too_large())
-        await asyncio.to_thread(_finish_xorb, services, actor, xorb, reader, writer)
+        await asyncio.to_thread(_finish_xorb, services, grant, actor, xorb, reader, writer)
 
 
 async def take_shard(services: Services, grant: Grant, body: bytes) -> list[Blob]:
@@ -114,7 +116,7 @@ def register_shard(services: Services, grant: Grant, body: bytes) -> list[Blob]:
     limit = upload_limit(services, actor, repo)
     check_effort(files, unproven, limit)
     with ThreadPoolExecutor(_FILES_AT_ONCE, "xet-shard") as pool:
-        accepted = list(pool.map(lambda file: _accept(services, file, known, limit), files))
+        accepted = list(pool.map(lambda file: _accept(services, grant, file, known, limit), files))
     _link(services, grant, accepted, sizes)
     return [item.blob for item in accepted]
 
@@ -132,7 +134,9 @@ def xorb_size(services: Services, grant: Grant, xorb: str) -> int:
     return size
 
 
-def _finish_xorb(services: Services, actor: Actor, xorb: str, reader: XorbReader, writer: XorbWriter) -> None:
+def _finish_xorb(
+    services: Services, grant: Grant, actor: Actor, xorb: str, reader: XorbReader, writer: XorbWriter
+) -> None:
     index = reader.finish(xorb)
     begun = utcnow()
     writer.finish(xorb, index)
@@ -140,6 +144,7 @@ def _finish_xorb(services: Services, actor: Actor, xorb: str, reader: XorbReader
     with services.database.write() as write:
         repository.acknowledge_xorb(write, actor, xorb, stored, index.size)
         refuse_collected(write, "xorb", {xorb: begun})  # from here on it stays
+    _AHEAD.stored(grant, Term(xorb, 0, stored.chunks, stored.raw_bytes))
 
 
 def _nameable(services: Services, actor: Actor, files: Sequence[ShardFile]) -> Mapping[str, int]:
@@ -170,10 +175,10 @@ def _known(services: Services, repo: Repo, files: Sequence[ShardFile]) -> Mappin
         return repository.own_xet_hashes(read, repo.id, [file.sha256 for file in files])
 
 
-def _accept(services: Services, file: ShardFile, known: Mapping[str, str], limit: int) -> _Accepted:
+def _accept(services: Services, grant: Grant, file: ShardFile, known: Mapping[str, str], limit: int) -> _Accepted:
     recipe = verified_recipe(services.blobs, file, limit)
     if known.get(file.sha256) != file.xet_hash:
-        check_sha256(services.blobs, recipe, file.sha256)
+        check_sha256(services.blobs, recipe, file.sha256, _AHEAD.prefix(grant, recipe.terms))
     blob = Blob(file.sha256, recipe.size)
     return _Accepted(file, blob, recipe, services.blobs.put_recipe(file.sha256, recipe))
 

@@ -2,19 +2,17 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Collection, Iterator
 from typing import Final
 
 from tholos.hub.uploads import too_large
+from tholos.hub.xet.ahead import Prefix, digest_on
 from tholos.hub.xet.errors import InvalidShard, ShardTooLarge
 from tholos.hub.xet.hashing import HASH_BYTES, Node, file_hash, range_hash, to_hex
 from tholos.hub.xet.shards import ShardFile
 from tholos.kit.blobs import BlobStore, Recipe, Term, XorbIndex, XorbNotFound
-from tholos.kit.blobs.recipes import RecipeFile
 from tholos.kit.settings import GIB
 
-_PIECE_BYTES: Final = 1 << 20
 # What one shard of 64 MiB may make the server read and hash. Clients cut chunks of 64 KiB on average, 8 KiB at least,
 # and begin a new shard long before they come to these.
 _MAX_CHUNKS: Final = 15_000_000
@@ -58,15 +56,12 @@ def verified_recipe(blobs: BlobStore, file: ShardFile, max_bytes: int) -> Recipe
     return recipe
 
 
-def check_sha256(blobs: BlobStore, recipe: Recipe, sha256: str) -> None:
-    """Reads all of the file. Raises InvalidShard when its bytes have another SHA-256."""
-    digest = hashlib.sha256()
-    buffer = memoryview(bytearray(_PIECE_BYTES))
-    with RecipeFile(recipe, blobs.xorbs) as content:
-        while size := content.readinto(buffer):
-            digest.update(buffer[:size])
-    if digest.hexdigest() != sha256:
-        raise _untrue(f"gives a file the SHA-256 {sha256} whose bytes have {digest.hexdigest()}")
+def check_sha256(blobs: BlobStore, recipe: Recipe, sha256: str, hashed: Prefix) -> None:
+    """Reads all of the file that is not hashed yet. Raises InvalidShard when its bytes have another SHA-256."""
+    digest_on(hashed.digest, recipe, blobs.xorbs, hashed.size)
+    actual = hashed.digest.hexdigest()
+    if actual != sha256:
+        raise _untrue(f"gives a file the SHA-256 {sha256} whose bytes have {actual}")
 
 
 def _proven_chunks(blobs: BlobStore, file: ShardFile) -> Iterator[Node]:
