@@ -186,6 +186,8 @@ def on_files_deleted(write: WriteSession, payload: Mapping[str, str]) -> None:
     if repo is None or repo.kind is not hub.RepoKind.DATASET:
         return
     repository.delete_views(write, repo.id)
+    if hub.branch_head(write, repo, hub.MAIN) is None:  # a mirror of which nothing has come has no head
+        return
     _enqueue_view(write, Actor.system(repo.owner_id, repo.namespace), repo, hub.revision_of(write, repo, hub.MAIN))
 
 

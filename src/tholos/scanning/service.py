@@ -255,10 +255,11 @@ def on_revision(write: WriteSession, payload: Mapping[str, Any]) -> None:
 
 
 def on_created(write: WriteSession, payload: Mapping[str, Any]) -> None:
-    """Outbox handler of ``repo.created``: the first commit is scanned as any other."""
+    """Outbox handler of ``repo.created``: the first commit, if it came with one, is scanned as any other."""
     repo = write.get(hub.Repo, payload["repo_id"])
-    if repo is not None:
-        on_revision(write, {"repo_id": repo.id, "revision": hub.revision_of(write, repo, hub.MAIN).commit_id})
+    head = hub.branch_head(write, repo, hub.MAIN) if repo is not None else None
+    if repo is not None and head is not None:  # a mirror begins empty; its commits are heard of as they arrive
+        on_revision(write, {"repo_id": repo.id, "revision": head})
 
 
 def on_job_ended(write: WriteSession, payload: Mapping[str, Any]) -> None:
