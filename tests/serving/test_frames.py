@@ -7,7 +7,7 @@ from typing import Any
 import msgspec
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
@@ -88,8 +88,9 @@ def test_big_endian_and_strided_arrays_arrive_by_value():
     assert back.dtype.str == "<f8"
 
 
-@settings(max_examples=30)
-@given(st.lists(st.tuples(MESSAGES, TENSORS), max_size=4))
+# Arrays of text are slow to make on a machine that is busy; how slow says nothing of frames.
+@settings(max_examples=30, suppress_health_check=[HealthCheck.too_slow])
+@given(st.lists(st.tuples(MESSAGES, TENSORS), max_size=3))
 async def test_a_stream_gives_every_frame_then_its_end(sent):
     frames = await read_all(b"".join(wire(Frame(message, tensors)) for message, tensors in sent))
     assert [frame.message for frame in frames] == [message for message, _ in sent]
