@@ -152,8 +152,14 @@ def create_user(write: WriteSession, actor: Actor, name: str, *, is_admin: bool 
     """
     require_admin(actor)
     check_namespace(name)
-    if repository.account_by_name(write, name) or repository.is_reserved(write, name):
+    if repository.account_by_name(write, name):
         raise NameTaken(f"The name {name!r} is taken.", next="Choose another name.", name=name)
+    if repository.is_reserved(write, name):
+        raise NameTaken(
+            f"The name {name!r} is taken by repos that were fetched from another hub.",
+            next="Choose another name, or delete these repos first (`tholos repos delete`).",
+            name=name,
+        )
     account = _new_account(name, is_admin=is_admin)
     write.add(account)
     write.flush()

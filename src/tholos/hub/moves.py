@@ -54,6 +54,7 @@ def move_repo(
         write.flush()
     except IntegrityError as error:  # two at once: the unique index decides
         raise taken from error
+    repository.free_namespace(write, old[1])
     repository.release_name(write, *old)
     repository.release_name(write, kind, repo.namespace_key, repo.name_key)
     if old != (kind, repo.namespace_key, repo.name_key):

@@ -12,6 +12,7 @@ from sqlalchemy import cast as sql_cast
 
 from tholos.accounts.authorization import Actor
 from tholos.accounts.limits import within
+from tholos.accounts.models import ReservedName
 from tholos.hub.models import (
     Fact,
     GitBlob,
@@ -160,9 +161,20 @@ def replace_tags(write: WriteSession, repo_id: str, tags: Sequence[str]) -> None
 
 def delete_repo(write: WriteSession, repo_id: str) -> None:
     """Removes a repo with all that belongs to it alone; blobs and git objects stay for whoever else has them."""
+    namespace_key = write.scalar(select(Repo.namespace_key).where(Repo.id == repo_id))
     for table in (Ref, Revision, RepoBlob, RepoTag, RepoAlias, RepoLike, RepoCollaborator, Fact):
         write.execute(delete(table).where(table.repo_id == repo_id))
     write.execute(delete(Repo).where(Repo.id == repo_id))
+    if namespace_key is not None:
+        free_namespace(write, namespace_key)
+
+
+def free_namespace(write: WriteSession, namespace_key: str) -> None:
+    """Lets an account take a name that was reserved for repos of another hub, when the last of these has left it."""
+    # Of two that leave at once the second waits here, and then sees that the first is gone.
+    held = write.scalar(select(ReservedName).where(ReservedName.name_key == namespace_key).with_for_update())
+    if held is not None and write.scalar(select(Repo.id).where(Repo.namespace_key == namespace_key).limit(1)) is None:
+        write.execute(delete(ReservedName).where(ReservedName.name_key == namespace_key))
 
 
 # -- revisions and refs

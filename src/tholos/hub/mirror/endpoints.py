@@ -9,7 +9,13 @@ from tholos.accounts.errors import AccountNotFound, InvalidName
 from tholos.hub.addresses import REPO, AddressDep
 from tholos.hub.errors import RepoExists, RepoNotFound
 from tholos.hub.mirror import service
-from tholos.hub.mirror.errors import MirrorNotFound, UpstreamNotAllowed
+from tholos.hub.mirror.errors import (
+    MirrorNotFound,
+    UpstreamBroken,
+    UpstreamNotAllowed,
+    UpstreamNotFound,
+    UpstreamUnavailable,
+)
 from tholos.hub.mirror.schemas import MirrorOut, Mirrors, OrderIn, StartMirror
 from tholos.jobs.schemas import JobOut
 from tholos.kit.errors import Forbidden, InvalidInput, TholosError, responses
@@ -30,11 +36,17 @@ def list_mirrors(actor: CurrentActor, read: Read) -> Mirrors:
     "/mirrors",
     status_code=202,
     responses=responses(
-        [InvalidName, InvalidInput, UpstreamNotAllowed, AccountNotFound, Forbidden, RepoNotFound, RepoExists]
+        [
+            *(InvalidName, InvalidInput, UpstreamNotAllowed, AccountNotFound, Forbidden, RepoNotFound, RepoExists),
+            *(UpstreamNotFound, UpstreamUnavailable, UpstreamBroken),
+        ]
     ),
 )
 def start_mirror(body: StartMirror, actor: CurrentActor, services: ServicesDep) -> JobOut:
-    """Makes a repo follow a repo of another hub: a job fetches its history and files."""
+    """Makes a repo follow a repo of another hub: a job fetches its history and files.
+
+    The other hub is asked for its branches first; where it has none, or does not answer, nothing is made here.
+    """
     job = service.start_mirror(
         services, actor, body.kind, body.source, base=body.url, target=body.target, order=body.order()
     )

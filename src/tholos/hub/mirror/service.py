@@ -18,7 +18,8 @@ from tholos.hub.errors import RepoExists
 from tholos.hub.mirror.errors import MirrorNotFound
 from tholos.hub.mirror.kinds import PULL
 from tholos.hub.mirror.models import Mirror, MirrorRef, RepoPromise
-from tholos.hub.mirror.sources import checked_base
+from tholos.hub.mirror.sources import checked_base, token_for
+from tholos.hub.mirror.upstream import Upstream
 from tholos.hub.models import Repo
 from tholos.hub.names import RepoKind, split_name
 from tholos.hub.repos import get_repo, search_text
@@ -62,7 +63,10 @@ def start_mirror(
 ) -> Job:
     """A job that makes the repo ``target`` ("": of the source's name) follow ``source`` at ``base`` ("": the upstream).
 
-    Raises InvalidName, InvalidInput, UpstreamNotAllowed, AccountNotFound, Forbidden, RepoNotFound, RepoExists.
+    The upstream is asked before a repo is made here, so that a wrong address leaves nothing. Not inside a transaction.
+
+    Raises InvalidName, InvalidInput, UpstreamNotAllowed, AccountNotFound, Forbidden, RepoNotFound, RepoExists, and for
+    a new repo UpstreamNotFound, UpstreamUnavailable, UpstreamBroken.
     """
     if len(order.revisions) > _MAX_REVISIONS:
         raise InvalidInput(f"The order names more than {_MAX_REVISIONS} revisions.", next="Ask for all history.")
@@ -76,11 +80,15 @@ def start_mirror(
             authorize(actor, Action.WRITE, found)
             mirror = read.get(Mirror, found.id)
             if mirror is None or (mirror.base, mirror.source) != (at, there):
-                raise _exists(kind, found.full_name)
+                raise _exists(kind, found.full_name, is_mirror=mirror is not None)
         elif found is not None or accounts.account_by_name(read, namespace) or not actor.has_admin_power:
             namespace_for(read, actor, namespace)
             if found is not None:
                 raise _exists(kind, found.full_name)
+    if found is None:
+        token = token_for(services.settings, at, is_admin=actor.has_admin_power)
+        with Upstream(at, there, kind, token=token, timeout_s=services.settings.upstream_timeout_s) as upstream:
+            upstream.require_branches()
     try:
         with services.database.write() as write:
             repo = found
@@ -107,8 +115,6 @@ def add_mirror(
     """An empty repo that follows ``source`` at ``base``. A namespace that is no account's is nobody's from then on."""
     namespace, short = name
     account = accounts.account_by_name(write, namespace)
-    if account is None:
-        write.execute(insert(write, ReservedName).values(name_key=namespace.lower()).on_conflict_do_nothing())
     now = utcnow()
     written = account.name if account else namespace
     repo = Repo(
@@ -129,6 +135,10 @@ def add_mirror(
     )
     write.add(repo)
     write.flush()
+    if account is None:  # after the repo, as deletions do it: the two wait for each other in one order
+        reserve = insert(write, ReservedName).values(name_key=repo.namespace_key)
+        # an update that changes nothing: it holds the row, so that nobody frees the name meanwhile
+        write.execute(reserve.on_conflict_do_update(index_elements=["name_key"], set_={"name_key": repo.namespace_key}))
     repository.release_name(write, kind, repo.namespace_key, repo.name_key)
     write.add(
         Mirror(
@@ -233,10 +243,13 @@ def _enqueue(write: WriteSession, actor: Actor, repo: Repo, order: Order) -> Job
     return jobs.enqueue(write, actor, PULL, payload, title=f"Mirror {repo.full_name}")
 
 
-def _exists(kind: RepoKind, full_name: str) -> RepoExists:
+def _exists(kind: RepoKind, full_name: str, *, is_mirror: bool = False) -> RepoExists:
+    option = "" if kind is RepoKind.MODEL else f" --kind {kind}"
+    kept = f" (`tholos mirror detach {full_name}{option}` only ends its following)" if is_mirror else ""
     return RepoExists(
         f"The {kind} {full_name} exists already, and does not follow that source.",
-        next="Choose another name with --to.",
+        next="Choose another name with --to, or delete what is here first: "
+        f"`tholos repos delete {full_name}{option}`{kept}.",
         kind=kind.value,
         name=full_name,
     )

@@ -105,8 +105,7 @@ def _create(services: Services, kind: RepoKind, name: tuple[str, str], key: str)
         if repo_id is None:
             token, timeout_s = settings.upstream_token, settings.upstream_timeout_s
             with Upstream(base, source, kind, token=token, timeout_s=timeout_s) as upstream:
-                if not upstream.refs():
-                    raise UpstreamNotFound(f"{source} has no branches upstream.", next="Ask again when it has.")
+                upstream.require_branches()
             repo_id = _added(services, kind, name, base, source)
         if repo_id is None:
             return

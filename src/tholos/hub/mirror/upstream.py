@@ -72,6 +72,13 @@ class Upstream:
         except (BadFrame, ValueError):
             raise self._broken("its list of branches is not in git's format") from None
 
+    def require_branches(self) -> None:
+        """Raises UpstreamNotFound where there is no such repo, or nothing in it; and as `refs`."""
+        if not self.refs():
+            raise UpstreamNotFound(
+                f"The repo has no branches at {self.host}.", next="Check the name, or ask again when it has."
+            )
+
     def pack(self, wants: Iterable[str], haves: Iterable[str], into: IO[bytes], max_bytes: int) -> None:
         """Writes a pack with the wanted objects, and all before them that ``haves`` do not lead to, into a file.
 
