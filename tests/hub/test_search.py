@@ -20,6 +20,7 @@ from tholos.hub.search import service as searching
 from tholos.hub.search.models import SearchDocument
 from tholos.hub.search.words import query_terms
 from tholos.kit.clock import utcnow
+from tholos.kit.paging import encode_cursor
 from tholos.kit.services import Services
 
 Make = Callable[..., hub.Repo]
@@ -80,6 +81,35 @@ def test_a_mistyped_word_finds_what_was_meant(make: Make, services: Services) ->
     with services.database.read() as read:
         assert hub.search(read, ANONYMOUS, hub.Wanted("penguins")).corrections == {}
         assert hub.search(read, ANONYMOUS, hub.Wanted("xylophone")).corrections == {}
+
+
+def test_hugging_faces_clients_find_what_was_meant_page_by_page(
+    make: Make, services: Services, anyone: TestClient
+) -> None:
+    names = [f"ada/penguins-{number}" for number in range(3)]
+    for name in names:
+        make(name, kind=RepoKind.DATASET)
+    make("ada/hidden-penguins", kind=RepoKind.DATASET, public=False)
+    make("ada/penguins-model")
+    found: list[str] = []
+    address = "/api/datasets?search=pengins&limit=2"
+    while address:
+        answer = anyone.get(address)
+        found += [item["id"] for item in answer.json()]
+        address = answer.links.get("next", {}).get("url", "")
+    assert sorted(found) == names
+    assert anyone.get("/api/datasets?search=xylophone").json() == []
+    assert anyone.get("/api/datasets?search=pengins&author=bob").json() == []
+
+
+def test_a_page_after_the_last_one_is_empty_and_no_other_spelling(make: Make, services: Services) -> None:
+    make("ada/albatrosk")
+    last = make("ada/albatross")
+    after = encode_cursor(last.created_at.isoformat(), 0)
+    with services.database.read() as read:
+        for name, others in (("albatross", []), ("albatrossk", ["albatrosk"])):
+            found = hub.list_found(read, ANONYMOUS, hub.Wanted(name, sort="created"), cursor=after)
+            assert [repo.name for repo in found.items] == others
 
 
 def _header(**tensors: Any) -> bytes:

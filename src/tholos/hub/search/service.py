@@ -104,10 +104,9 @@ def search(read: ReadSession, actor: Actor, wanted: Wanted, *, cursor: str | Non
     counts, matching, rows = _counts(read, matching, place)
     corrections: dict[str, Sequence[str]] = {}
     if not counts.total and words:
-        corrections = {word: found for word in words if (found := corrected(read, actor, word))}
+        corrections = _corrections(read, actor, words)
         if corrections:
-            guessed = [(word, *corrections.get(word, ())) for word in words]
-            matching = replace(matching, terms=(*guessed, *filters))
+            matching = replace(matching, terms=(*_guessed(words, corrections), *filters))
             counts, matching, rows = _counts(read, matching, place)
             corrections = corrections if counts.total else {}
     if rows is None:
@@ -118,15 +117,19 @@ def search(read: ReadSession, actor: Actor, wanted: Wanted, *, cursor: str | Non
 def list_found(
     read: ReadSession, actor: Actor, wanted: Wanted, *, cursor: str | None = None, limit: int = 50
 ) -> Page[Repo]:
-    """The page of `search` alone: nothing is counted and no spelling corrected. Raises as `search`."""
+    """The page of `search` alone: nothing is counted, and what was corrected is not said. Raises as `search`."""
     words, filters = _checked(actor, wanted)
     matching = _matching(read, actor, wanted, [*_extended(read, actor, words), *filters])
-    many = _is_everything(matching)
-    if not many:
-        sample = _sample(read, matching, SAMPLES[-1])
-        many, matching = sample.is_large, replace(matching, is_scoped=sample.mostly_hidden)
     place = _Place.of(SORTS[wanted.sort], cursor, limit)
-    return _page(read, actor, place, _rows(read, matching, place, many=many))
+    rows = _listed(read, matching, place)
+    if not rows and words:
+        first = replace(place, after=None, limit=1)
+        is_over = place.after is not None and bool(_listed(read, matching, first))  # a page after the last one
+        corrections = {} if is_over else _corrections(read, actor, words)
+        if corrections:
+            guessed = replace(matching, terms=(*_guessed(words, corrections), *filters), is_scoped=False)
+            rows = _listed(read, guessed, place)
+    return _page(read, actor, place, rows)
 
 
 def facet_values(read: ReadSession, actor: Actor, wanted: Wanted) -> Mapping[str, list[str]]:
@@ -169,6 +172,15 @@ def _checked(actor: Actor, wanted: Wanted) -> tuple[list[str], Terms]:
 
 def _extended(read: ReadSession, actor: Actor, words: Sequence[str]) -> Terms:
     return tuple(extended(read, actor, word) for word in words)
+
+
+def _corrections(read: ReadSession, actor: Actor, words: Sequence[str]) -> dict[str, Sequence[str]]:
+    """The likeliest spellings of words that may be mistyped; without those that have none."""
+    return {word: found for word in words if (found := corrected(read, actor, word))}
+
+
+def _guessed(words: Sequence[str], corrections: Mapping[str, Sequence[str]]) -> Terms:
+    return tuple((word, *corrections.get(word, ())) for word in words)
 
 
 def _matching(read: ReadSession, actor: Actor, wanted: Wanted, terms: Sequence[tuple[str, ...]]) -> Matching:
@@ -286,6 +298,15 @@ class _Place:
     def columns(self) -> tuple[str, ...]:
         """What a row of a page has."""
         return ("repo_id", *self.order.columns)
+
+
+def _listed(read: ReadSession, matching: Matching, place: _Place) -> list[Any]:
+    """As `_rows`, for hits that nobody has counted."""
+    many = _is_everything(matching)
+    if not many:
+        sample = _sample(read, matching, SAMPLES[-1])
+        many, matching = sample.is_large, replace(matching, is_scoped=sample.mostly_hidden)
+    return _rows(read, matching, place, many=many)
 
 
 def _rows(read: ReadSession, matching: Matching, place: _Place, *, many: bool) -> list[Any]:
