@@ -260,6 +260,27 @@ def test_what_is_not_offered_says_so(as_ada: TestClient, path: str) -> None:
     answer = as_ada.get(path)
     assert (answer.status_code, answer.headers["x-error-code"]) == (501, "NotImplemented")
     assert "does not offer" in answer.json()["error"]
+    assert "documentation" not in answer.json()["error"]
+
+
+@pytest.mark.parametrize(
+    ("method", "path"),
+    [
+        ("POST", "/uploads"),
+        ("GET", "/kernels/ada/x/resolve/main/build.toml"),
+        ("HEAD", "/buckets/ada/x/resolve/a.bin"),
+        ("GET", "/buckets/ada/x/resolve/a.bin"),
+    ],
+)
+def test_addresses_beside_the_api_that_are_not_offered_say_so(as_ada: TestClient, method: str, path: str) -> None:
+    answer = as_ada.request(method, path, headers={"accept": "*/*"})
+    assert (answer.status_code, answer.headers["x-error-code"]) == (501, "NotImplemented")
+    assert "does not offer" in answer.headers["x-error-message"]
+
+
+def test_what_there_is_in_place_of_it_is_named(as_ada: TestClient) -> None:
+    assert as_ada.get("/api/jobs/ada").json()["error"].endswith("`tholos jobs`.")
+    assert as_ada.get("/api/papers/search").json()["error"].endswith("/api/papers/search.")
 
 
 @pytest.mark.parametrize(

@@ -106,7 +106,7 @@ def is_ours(path: str) -> bool:
     """Whether a (raw) path may belong to the protocol: a quick look, so that other requests pass by unhindered."""
     if path.startswith("/api/"):
         return not path.startswith(("/api/v1/", "/api/docs", "/api/openapi.json"))
-    return "/resolve/" in path or ".git/info/lfs/" in path or path.startswith("/oauth/")
+    return "/resolve/" in path or ".git/info/lfs/" in path or path.startswith("/oauth/") or path == "/uploads"
 
 
 def counts_for_itself(path: str) -> bool:

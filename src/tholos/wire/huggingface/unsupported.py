@@ -39,6 +39,12 @@ _PREFIXES: Final = (
     "trending",
     "users",
 )
+_INSTEAD: Final = {
+    "/api/jobs/": "Jobs of this server are started and followed with `tholos jobs`.",
+    "/api/quicksearch/": "Search with `tholos search`, or list models and datasets with `search=`.",
+    "/uploads/": "Commit the image to the repo, and name it by its path.",
+}
+"""What this server has in place of it, by the beginning of the address."""
 
 
 def no_spaces(_call: Call) -> Response:
@@ -63,10 +69,9 @@ def telemetry(_call: Call) -> Response:
 
 def not_offered(call: Call) -> Response:
     """Anything else of the public service."""
-    raise NotOffered(
-        f"This server does not offer {call.request.method} {call.path[:200]}.",
-        next="See its documentation for what it has in place of it.",
-    )
+    message = f"This server does not offer {call.request.method} {call.path[:200]}."
+    instead = next((text for prefix, text in _INSTEAD.items() if f"{call.path}/".startswith(prefix)), "")
+    raise NotOffered(message, next=instead)
 
 
 ADDRESSES: Final[tuple[Address, ...]] = (
@@ -82,6 +87,11 @@ ADDRESSES: Final[tuple[Address, ...]] = (
     ),
     address("HEAD", "/api/telemetry/{rest}", telemetry),
     address(_ANY, "/api/{kinds}/{rest}", not_offered),
+    address("POST", "/uploads", not_offered),
+    *(
+        address("GET HEAD", f"/{kind}/{{owner}}/{{space}}/resolve/{{rest}}", not_offered)
+        for kind in ("buckets", "kernels")
+    ),
     *(address(_ANY, f"/api/{prefix}", not_offered) for prefix in _PREFIXES),
     *(address(_ANY, f"/api/{prefix}/{{rest}}", not_offered) for prefix in _PREFIXES),
 )
