@@ -9,7 +9,8 @@ from functools import partial
 from importlib.metadata import version
 from typing import Any
 
-from fastapi import FastAPI
+from fastapi import FastAPI, Request
+from starlette.responses import Response
 
 from tholos.accounts import endpoints as accounts
 from tholos.community import endpoints as community
@@ -19,10 +20,12 @@ from tholos.gateway.gateway import Gateway
 from tholos.gateway.openapi import PATHS
 from tholos.gateway.routes import routes as gateway_routes
 from tholos.hub import endpoints as hub
+from tholos.hub.forwarding import forward
 from tholos.hub.mirror import endpoints as mirrors
 from tholos.hub.popularity import writing_downloads
 from tholos.imports import endpoints as imports
 from tholos.jobs import endpoints as jobs
+from tholos.kit.errors import TholosError
 from tholos.kit.http import BodyLimit, RequestIdentity, install_errors
 from tholos.kit.services import Services
 from tholos.optimization import endpoints as optimization
@@ -64,10 +67,15 @@ def create_app(services: Services) -> FastAPI:
         app.include_router(room.router)
     wire.install(app)
     web.install(app)
-    install_errors(app, error_page)
+    install_errors(app, _way_or_page)
     app.add_middleware(BodyLimit, max_bytes=services.settings.max_request_bytes, exempt=_counts_for_itself)
     app.add_middleware(RequestIdentity)
     return app
+
+
+async def _way_or_page(request: Request, error: TholosError, request_id: str) -> Response | None:
+    """The way to a repo that has another name now, or else the error as a page for those who look with a browser."""
+    return forward(request, error) or await error_page(request, error, request_id)
 
 
 def _openapi(of_the_rooms: Callable[[], dict[str, Any]]) -> dict[str, Any]:

@@ -25,6 +25,7 @@ BODIES: Final[dict[str, Any]] = {
     "/tags/{ref}": {"revision": "main"},
     "/lfs-files/copy": {"kind": "model", "name": "bob/own", "sha256": [SHA256]},
     "/lfs-files/delete": {"sha256": [SHA256]},
+    "/move": {"to": "bob/mine"},
     "/tag/{ref}": {"tag": "x"},
     "/preupload/{rev}": {"files": [{"path": "secret.txt", "size": 3, "sample": "eHh4"}]},
     "/lfs-files/batch": {"deletions": {"sha": [SHA256], "rewriteHistory": True}},
@@ -45,7 +46,7 @@ COMMIT: Final = (
 # What the forms of pages below a repo send, all of them in one.
 FORM: Final = {
     "title": "x", "text": "x", "status": "open", "user": "bob", "role": "reader", "decision": "accepted",
-    "gated": "no", "what": "stop", "change": "stop", "action": "cancel",
+    "gated": "no", "to": "bob/mine", "what": "stop", "change": "stop", "action": "cancel",
     "url": "https://example.org/", "revision": "main", "input": "1",
 }  # fmt: skip
 

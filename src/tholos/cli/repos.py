@@ -137,6 +137,28 @@ def update(
         say(f"{repo.name} is {repo.visibility}.")
 
 
+@app.command("move", cls=Command)
+def move(
+    ctx: typer.Context,
+    name: Name,
+    to: Annotated[str, typer.Argument(help="The new name: namespace/name; a name alone is in your own namespace.")],
+    kind: Kind = "model",
+    as_json: AsJson = False,
+) -> None:
+    """Give a repo another name, or another owner; the old name leads to it.
+
+    Examples:
+      tholos repos move me/tree me/oak
+      tholos repos move me/birds acme/birds --kind dataset
+    """
+    with connect(ctx) as client:
+        repo = handle(client, kind, name).move(to)
+    if as_json:
+        print_json(repo.raw)
+    else:
+        say(f"The {repo.kind} is called {repo.name} now.")
+
+
 @app.command("gate", cls=Command)
 def gate(
     ctx: typer.Context,

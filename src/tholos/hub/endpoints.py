@@ -32,6 +32,7 @@ from tholos.hub.schemas import (
     LineageOut,
     MeasurementOut,
     MeasurementPage,
+    MoveRepo,
     RefOut,
     Refs,
     RepoOut,
@@ -128,6 +129,18 @@ def delete_repo(address: AddressDep, actor: CurrentActor, services: ServicesDep)
     """Deletes a repo with its revisions and measurements. The owner only."""
     with services.database.write() as write:
         service.delete_repo(write, actor, address.kind, address.name)
+
+
+@router.post(
+    f"{REPO}/move",
+    responses=responses([*_REPO_ERRORS, AccountNotFound, errors.RepoExists, errors.QuotaExceeded, Forbidden]),
+)
+def move_repo(address: AddressDep, body: MoveRepo, actor: CurrentActor, services: ServicesDep) -> RepoOut:
+    """Gives a repo another name, maybe in another namespace, for who may make repos there; the old name leads to it."""
+    quota = Quota.default(services.settings)
+    with services.database.write() as write:
+        repo = service.move_repo(write, actor, address.kind, address.name, body.to, quota)
+        return RepoOut.of(service.view(write, [repo])[0])
 
 
 @router.get(f"{REPO}/revisions", responses=responses(_REV_ERRORS))

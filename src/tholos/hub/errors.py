@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from tholos.kit.errors import (
     Conflict,
     Forbidden,
@@ -13,11 +15,26 @@ from tholos.kit.errors import (
     Unprocessable,
 )
 
+if TYPE_CHECKING:
+    from tholos.hub.names import RepoKind
+
 
 class RepoNotFound(NotFound):
     """There is no such repo, or you may not see it."""
 
     code = "repo_not_found"
+
+
+class RepoMoved(RepoNotFound):
+    """The repo has another name now."""
+
+    code = "repo_moved"
+
+    def __init__(self, kind: RepoKind, former: str, name: str) -> None:
+        self.kind, self.former, self.name = kind, former, name
+        super().__init__(
+            f"The {kind} {former} is called {name} now.", next=f"Use the name {name}.", kind=kind.value, name=name
+        )
 
 
 class RepoExists(Conflict):

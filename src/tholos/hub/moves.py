@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 from sqlalchemy import select
 from sqlalchemy.exc import IntegrityError
 
@@ -84,12 +86,11 @@ def moved_to(read: ReadSession, actor: Actor, kind: RepoKind, name: str) -> str 
     Raises InvalidName.
     """
     namespace, short_name = split_name(name, kind)
-    query = select(Repo).join(RepoAlias, RepoAlias.repo_id == Repo.id)
-    repo = read.scalar(
-        query.where(
-            RepoAlias.kind == kind,
-            RepoAlias.namespace_key == namespace.lower(),
-            RepoAlias.name_key == short_name.lower(),
-        )
-    )
+    repo = repository.repo_by_former_name(read, kind, namespace, short_name)
     return repo.full_name if repo is not None and may(actor, Action.READ, repo) else None
+
+
+def names_of(read: ReadSession, actor: Actor, repo_ids: Iterable[str]) -> dict[str, str]:
+    """The present full names of repos, by id; only of those that the actor may see."""
+    query = select(Repo.id, Repo.namespace, Repo.name).where(Repo.id.in_(set(repo_ids)), repository.readable_by(actor))
+    return {repo_id: f"{namespace}/{name}" for repo_id, namespace, name in read.execute(query)}

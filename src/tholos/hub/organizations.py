@@ -27,7 +27,8 @@ def delete_organization(write: WriteSession, actor: Actor, name: str) -> None:
     write.execute(select(Account.id).where(Account.id == organization.id).with_for_update())
     not_empty = OrganizationNotEmpty(
         f"{organization.name} still owns repos, deployments or running jobs.",
-        next=f"Delete or move them first: `tholos repos list --owner {organization.name}`.",
+        next=f"Delete or move them first: `tholos repos list --owner {organization.name}` names the repos, "
+        "`tholos repos move` gives one another owner.",
     )
     if write.scalar(select(Repo.id).where(Repo.owner_id == organization.id).limit(1)):
         raise not_empty

@@ -17,7 +17,7 @@ from tholos.hub.access_models import Gate
 from tholos.hub.attributes import default_attributes
 from tholos.hub.cards import EMPTY_CARD
 from tholos.hub.commits import index_card, signature_of, stage_objects
-from tholos.hub.errors import RepoExists, RepoNotFound
+from tholos.hub.errors import RepoExists, RepoMoved, RepoNotFound
 from tholos.hub.gitobjects import FILE_MODE, Entry, blob_id, commit_id, encode_commit, encode_tree, tree_id
 from tholos.hub.models import Ref, Repo, RepoCollaborator, Revision
 from tholos.hub.names import HEADS, MAIN, RepoKind, split_name
@@ -100,13 +100,16 @@ def create_repo(
 def ensure_repo(
     database: Database, blobs: BlobStore, actor: Actor, kind: RepoKind, name: str, *, visibility: Visibility = "private"
 ) -> Repo:
-    """The repo of that name, made when it does not exist yet; the actor may write to it.
+    """The repo of that name (or that once had it), made when it does not exist yet; the actor may write to it.
 
     Raises as `create_repo`, and Forbidden when it exists and the actor may only read it.
     """
     try:
         with database.read() as read:
-            repo = get_repo(read, actor, kind, name)
+            try:
+                repo = get_repo(read, actor, kind, name)
+            except RepoMoved as moved:
+                repo = get_repo(read, actor, kind, moved.name)
         authorize(actor, Action.WRITE, repo)
         return repo
     except RepoNotFound:
@@ -116,10 +119,15 @@ def ensure_repo(
 def get_repo(read: ReadSession, actor: Actor, kind: RepoKind, name: str, action: Action = Action.READ) -> Repo:
     """The repo "namespace/name", whatever the name's case; a bare "name" lies in the actor's namespace.
 
-    Raises InvalidName, RepoNotFound (also for what the actor may not see), Forbidden.
+    Raises InvalidName, RepoNotFound (also for what the actor may not see; RepoMoved for a former name of what they
+    may), Forbidden.
     """
     namespace, short_name = split_name(name, kind, None if actor.is_anonymous else actor.name)
     repo = repository.repo_by_name(read, kind, namespace, short_name)
+    if repo is None:
+        moved = repository.repo_by_former_name(read, kind, namespace, short_name)
+        if moved is not None and may(actor, Action.READ, moved):
+            raise RepoMoved(kind, f"{namespace}/{short_name}", moved.full_name)
     return permitted(actor, action, repo, RepoNotFound, f"{kind} {namespace}/{short_name}")
 
 

@@ -50,6 +50,13 @@ def repo_by_name(read: ReadSession, kind: RepoKind, namespace: str, name: str) -
     return read.scalar(query)
 
 
+def repo_by_former_name(read: ReadSession, kind: RepoKind, namespace: str, name: str) -> Repo | None:
+    """The repo that was moved away from that name, whatever its case."""
+    query = select(Repo).join(RepoAlias, RepoAlias.repo_id == Repo.id)
+    former = (RepoAlias.namespace_key == namespace.lower(), RepoAlias.name_key == name.lower())
+    return read.scalar(query.where(RepoAlias.kind == kind, *former))
+
+
 def held_repo(write: WriteSession, repo_id: str) -> Repo | None:
     """The repo, which nobody can delete until the transaction ends."""
     query = select(Repo).where(Repo.id == repo_id).with_for_update(read=True, key_share=True)

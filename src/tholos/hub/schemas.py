@@ -144,6 +144,12 @@ class CreateRepo(BaseModel, extra="forbid"):
     description: Annotated[str, Field(max_length=2000)] = ""
 
 
+class MoveRepo(BaseModel, extra="forbid"):
+    """The name that a repo is to have."""
+
+    to: str = Field(max_length=200, description='"namespace/name", or a bare name in your own namespace.')
+
+
 class UpdateRepo(BaseModel, extra="forbid"):
     """What to change; what is left out stays."""
 

@@ -43,7 +43,7 @@ from tholos.hub.likes import like, like_counts, likers, likes_of, unlike
 from tholos.hub.lineage import Graph, lineage, made_from, subject
 from tholos.hub.merging import conflicts_of, merge_base, prepare_merge
 from tholos.hub.models import Fact, Repo, Revision
-from tholos.hub.moves import move_repo, moved_to
+from tholos.hub.moves import move_repo, moved_to, names_of
 from tholos.hub.multipart import (
     MultipartUpload,
     PartPlan,
@@ -217,6 +217,7 @@ __all__ = [
     "merge_base",
     "move_repo",
     "moved_to",
+    "names_of",
     "note_download",
     "object_streams",
     "pack_limits",

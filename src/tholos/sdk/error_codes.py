@@ -1021,6 +1021,12 @@ class RepoExists(errors.Conflict):
     default_code = "repo_exists"
 
 
+class RepoMoved(errors.NotFound):
+    """The repo has another name now."""
+
+    default_code = "repo_moved"
+
+
 class RepoNotFound(errors.NotFound):
     """There is no such repo, or you may not see it."""
 
@@ -1545,6 +1551,7 @@ BY_CODE: Mapping[str, type[errors.TholosError]] = {
     "replica_busy": ReplicaBusy,
     "replica_lost": ReplicaLost,
     "repo_exists": RepoExists,
+    "repo_moved": RepoMoved,
     "repo_not_found": RepoNotFound,
     "restore_refused": RestoreRefused,
     "revision_not_found": RevisionNotFound,

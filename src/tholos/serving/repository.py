@@ -6,7 +6,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from sqlalchemy import and_, bindparam, delete, func, or_, select
+from sqlalchemy import ColumnElement, and_, bindparam, delete, func, or_, select, true
 from sqlalchemy.orm import aliased
 
 from tholos.accounts.authorization import Actor
@@ -48,16 +48,18 @@ def held(write: WriteSession, namespace: str, name: str) -> Deployment | None:
 
 def visible(read: ReadSession, actor: Actor, cursor: str | None, limit: int) -> Page[Deployment]:
     """Deployments that `authorize` lets the actor read, newest first."""
-    query = select(Deployment).order_by(Deployment.id.desc()).limit(limit + 1)
-    if not actor.has_admin_power:
-        own = [Deployment.account_id.in_(sorted(actor.owners))]
-        if actor.limits is not None:
-            own.append(Deployment.namespace_key.in_(namespaces(actor.limits)))
-        query = query.where(or_(and_(*own), Deployment.visibility == "public"))
+    query = select(Deployment).where(_seen_by(actor)).order_by(Deployment.id.desc()).limit(limit + 1)
     if cursor:
         query = query.where(Deployment.id < decode_cursor(cursor, str)[0])
     rows = list(read.scalars(query))
     return Page(rows[:limit], encode_cursor(rows[limit - 1].id) if len(rows) > limit else None)
+
+
+def visible_of(read: ReadSession, actor: Actor, repo_id: str) -> list[Deployment]:
+    """Of these, those whose wanted version is the repo's, newest first."""
+    current = and_(DeploymentVersion.deployment_id == Deployment.id, DeploymentVersion.version == Deployment.version)
+    query = select(Deployment).join(DeploymentVersion, current).where(DeploymentVersion.repo_id == repo_id)
+    return list(read.scalars(query.where(_seen_by(actor)).order_by(Deployment.id.desc())))
 
 
 def version(read: ReadSession, deployment_id: str, number: int) -> DeploymentVersion:
@@ -181,3 +183,12 @@ def _names(namespace: str, name: str) -> dict[str, str]:
     # PostgreSQL refuses a NUL in any text; no name holds a replacement character either.
     namespace_key, name_key = (part.lower().replace("\0", "\ufffd") for part in (namespace, name))
     return {"namespace_key": namespace_key, "name_key": name_key}
+
+
+def _seen_by(actor: Actor) -> ColumnElement[bool]:
+    if actor.has_admin_power:
+        return true()
+    own = [Deployment.account_id.in_(sorted(actor.owners))]
+    if actor.limits is not None:
+        own.append(Deployment.namespace_key.in_(namespaces(actor.limits)))
+    return or_(and_(*own), Deployment.visibility == "public")

@@ -67,7 +67,7 @@ class DeploymentOut(BaseModel):
         return cls(
             id=deployment.id,
             name=deployment.full_name,
-            model=view.current.model,
+            model=view.model_of(view.current),
             revision=view.current.revision,
             serving_revision=view.serving.revision if view.serving else None,
             previous_revision=view.previous.revision if view.previous else None,
@@ -109,7 +109,7 @@ class DeploymentSchema(BaseModel):
         example = {"input": signature.example}
         return cls(
             deployment=name,
-            model=version.model,
+            model=view.model_of(version),
             revision=version.revision,
             task=signature.task,
             signature=signature.to_json(),

@@ -6,7 +6,7 @@ back as a deployment's status.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -51,6 +51,12 @@ class View:
     previous: DeploymentVersion | None
     serving: DeploymentVersion | None
     status: Status
+    names: Mapping[str, str]
+    """The present names of the repos whose revisions these are, by id, where the reader may see them."""
+
+    def model_of(self, version: DeploymentVersion) -> str:
+        """What the model is called now; where it is gone or hidden, what it was called when it was deployed."""
+        return self.names.get(version.repo_id, version.model)
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,7 +97,7 @@ def deploy(
         deployment = _apply(database, actor, (namespace, short), choice, policy, home=home, visibility=visibility)
     except IntegrityError:  # two created it at once: for this one it is a switch
         deployment = _apply(database, actor, (namespace, short), choice, policy, home=home, visibility=visibility)
-    return _view(database, deployment)
+    return _view(database, actor, deployment)
 
 
 def rollback(database: Database, blobs: BlobStore, actor: Actor, name: str) -> View:
@@ -127,7 +133,7 @@ def rollback(database: Database, blobs: BlobStore, actor: Actor, name: str) -> V
         deployment.wanted, deployment.updated_at = "running", utcnow()
         _add_version(write, actor, deployment, choice, Policy("allow"), allowed=allowed)
         _tell(write, actor, deployment, "rollback", {"model": choice.model, "revision": choice.revision})
-    return _view(database, deployment)
+    return _view(database, actor, deployment)
 
 
 def set_wanted(database: Database, actor: Actor, name: str, wanted: Wanted) -> View:
@@ -143,7 +149,7 @@ def set_wanted(database: Database, actor: Actor, name: str, wanted: Wanted) -> V
                 _require_had(write, actor, repository.version(write, deployment.id, deployment.version))
             deployment.wanted, deployment.updated_at = wanted, utcnow()
             _tell(write, actor, deployment, "start" if wanted == "running" else "stop", {})
-    return _view(database, deployment)
+    return _view(database, actor, deployment)
 
 
 def delete(database: Database, actor: Actor, name: str) -> None:
@@ -157,7 +163,17 @@ def delete(database: Database, actor: Actor, name: str) -> None:
 
 def get(read: ReadSession, database: Database, actor: Actor, name: str) -> View:
     """One deployment. Raises DeploymentNotFound."""
-    return _views(read, database, [_authorized(read, actor, Action.READ, name)])[0]
+    return _views(read, database, actor, [_authorized(read, actor, Action.READ, name)])[0]
+
+
+def of_model(read: ReadSession, database: Database, actor: Actor, repo: hub.Repo) -> View | None:
+    """The deployment that serves a model: the one called like it, or else the newest that the actor may see."""
+    found = repository.visible_of(read, actor, repo.id)
+    if not found:
+        return None
+    own = (repo.namespace_key, repo.name_key)
+    chosen = next((each for each in found if (each.namespace_key, each.name_key) == own), found[0])
+    return _views(read, database, actor, [chosen])[0]
 
 
 def list_deployments(read: ReadSession, database: Database, actor: Actor, cursor: str | None, limit: int) -> Page[View]:
@@ -165,7 +181,7 @@ def list_deployments(read: ReadSession, database: Database, actor: Actor, cursor
     if Scope.READ not in actor.scopes:
         raise MissingScope("This token has no 'read' scope.", next="Use a token with the scope.", scope="read")
     page = repository.visible(read, actor, cursor, limit)
-    return Page(_views(read, database, page.items), page.next_cursor)
+    return Page(_views(read, database, actor, page.items), page.next_cursor)
 
 
 def description(blobs: BlobStore, view: View) -> tuple[DeploymentVersion, ModelDescription]:
@@ -329,12 +345,12 @@ def _checked(deployment: Deployment | None, actor: Actor, action: Action, name: 
     return permitted(actor, action, deployment, DeploymentNotFound, f"deployment {name[:200]}")
 
 
-def _view(database: Database, deployment: Deployment) -> View:
+def _view(database: Database, actor: Actor, deployment: Deployment) -> View:
     with database.read() as read:
-        return _views(read, database, [deployment])[0]
+        return _views(read, database, actor, [deployment])[0]
 
 
-def _views(read: ReadSession, database: Database, deployments: Sequence[Deployment]) -> list[View]:
+def _views(read: ReadSession, database: Database, actor: Actor, deployments: Sequence[Deployment]) -> list[View]:
     ids = [deployment.id for deployment in deployments]
     alive = repository.gateways_alive(read, database.now(read))
     rows = repository.replicas_of(read, ids)
@@ -361,6 +377,7 @@ def _views(read: ReadSession, database: Database, deployments: Sequence[Deployme
         },
     )
     by_key = {(version.deployment_id, version.version): version for version in versions}
+    names = hub.names_of(read, actor, {version.repo_id for version in versions})
     return [
         View(
             deployment,
@@ -368,6 +385,7 @@ def _views(read: ReadSession, database: Database, deployments: Sequence[Deployme
             by_key.get((deployment.id, deployment.previous_version or 0)),
             by_key.get((deployment.id, statuses[deployment.id].serving_version or 0)),
             statuses[deployment.id],
+            names,
         )
         for deployment in deployments
     ]

@@ -1,4 +1,4 @@
-"""Pages of gated repos: asking for access, and the owner's list of who has asked."""
+"""Pages of gated repos: asking for access, and the owner's: who has asked, and the repo's name."""
 
 from __future__ import annotations
 
@@ -103,3 +103,13 @@ def set_gate(at: At, actor: CurrentActor, services: ServicesDep, gated: Annotate
     with services.database.write() as write:
         repo = hub.update_repo(write, actor, at.kind, at.name, gated=_GATES[gated])
         return RedirectResponse(f"{address(repo)}/access", 303)
+
+
+@algorithms.post("/move")
+@datasets.post("/move")
+@models.post("/move")
+def move(at: At, actor: CurrentActor, services: ServicesDep, to: Annotated[str, Form(max_length=200)]) -> Response:
+    """Gives the repo another name, maybe in another namespace."""
+    with services.database.write() as write:
+        quota = hub.Quota.default(services.settings)
+        return RedirectResponse(address(hub.move_repo(write, actor, at.kind, at.name, to.strip(), quota)), 303)

@@ -79,14 +79,15 @@ def change_deployment(
 
 @models.get("/predict")
 def show_predict(request: Request, at: At, actor: CurrentActor, services: ServicesDep) -> Response:
-    """The form on a model's page, answered by the deployment of the same name."""
+    """The form on a model's page, answered by a deployment that serves the model."""
     return _model_page(request, services, actor, at)
 
 
 @models.post("/predict")
 async def predict_by_model(request: Request, at: At, actor: CurrentActor, services: ServicesDep) -> Response:
     """The form's answer, on the same page."""
-    asked = await _ask(request, services, actor, at.name)
+    deployment = await run_in_threadpool(_deployment_of, services, actor, at)
+    asked = await _ask(request, services, actor, deployment)
     return await run_in_threadpool(_model_page, request, services, actor, at, **asked)
 
 
@@ -108,13 +109,21 @@ def _deployment_page(request: Request, services: Services, actor: Actor, name: s
 def _model_page(request: Request, services: Services, actor: Actor, at: RepoAt, **asked: Any) -> Response:
     with services.database.read() as read:
         found = at.open(read, actor)
-        try:
-            view = service.get(read, services.database, actor, at.name)
-        except DeploymentNotFound:
+        view = service.of_model(read, services.database, actor, found.repo)
+        if view is None:
             return page(request, "predict.html", actor, tab="predict", deployment=None, **found.values)
     _, model = service.description(services.blobs, view)
     values = {**found.values, "deployment": DeploymentOut.of(view), **_form(model.signature, asked)}
     return page(request, "predict.html", actor, tab="predict", **values)
+
+
+def _deployment_of(services: Services, actor: Actor, at: RepoAt) -> str:
+    """The name of the deployment that answers for a model. Raises RepoNotFound, DeploymentNotFound."""
+    with services.database.read() as read:
+        view = service.of_model(read, services.database, actor, at.open(read, actor).repo)
+    if view is None:
+        raise DeploymentNotFound(f"No deployment serves the model {at.name}.", next=f"Run `tholos deploy {at.name}`.")
+    return view.deployment.full_name
 
 
 async def _ask(request: Request, services: Services, actor: Actor, deployment: str) -> dict[str, Any]:

@@ -112,6 +112,13 @@ class AsyncRepoHandle:
         body = {key: value for key, value in changes.items() if value is not None}
         return Repo.of(await self._transport.call("PATCH", await self._path(), body=body))
 
+    async def move(self, to: str) -> Repo:
+        """Gives the repo another name (``ns/name``), maybe in another namespace; the old one leads to it."""
+        body = {"to": await self._client.full_name(to)}
+        repo = Repo.of(await self._transport.call("POST", f"{await self._path()}/move", body=body))
+        self._name = repo.name
+        return repo
+
     async def licence(self) -> Licence:
         """The licences of the revision, and whether they fit those of what it was made from."""
         query = {"rev": self.revision}
@@ -338,7 +345,10 @@ class AsyncRepoHandle:
         races: int,
         progress: OnTransfer | None,
     ) -> Revision:
-        await self.create(exist_ok=True)
+        try:
+            self._name = (await self.info()).name  # it may have moved since
+        except errors.NotFound:
+            await self.create(exist_ok=True)
         count = TransferCount(len(hashed), sum(item.file.size for item in hashed), progress)
         uploaded: set[str] = set()
         while True:

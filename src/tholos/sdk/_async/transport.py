@@ -18,6 +18,8 @@ from tholos.sdk.retries import RetryPolicy
 Body = Callable[[], AsyncIterator[bytes]]
 """Starts a request's body from its beginning, once for every try."""
 
+_MOST_REDIRECTS = 5
+_MOVED = frozenset({307, 308})
 _LOOPBACK = frozenset({"127.0.0.1", "localhost", "::1"})
 
 
@@ -128,6 +130,7 @@ class AsyncTransport:
         headers: Mapping[str, str] | None,
     ) -> httpx2.Response:
         delays = self._retry.delays()
+        redirects = 0
         while True:
             request = self._http.build_request(
                 method,
@@ -146,10 +149,25 @@ class AsyncTransport:
             else:
                 if response.is_success:
                     return response
+                there = self._moved_to(response)
+                if there is not None and redirects < _MOST_REDIRECTS:
+                    await response.aclose()
+                    path, redirects = there, redirects + 1
+                    continue
                 failure, delay = await self._failure(response, delays)
                 if delay is None:
                     raise failure
             await sleep(delay)
+
+    def _moved_to(self, response: httpx2.Response) -> str | None:
+        """The path at which this server wants the same request; to other servers goes nothing, least of all the token.
+
+        Its query is left out: the server repeats the one that it was sent.
+        """
+        there = response.headers.get("Location", "")
+        if response.status_code not in _MOVED or not there.startswith("/") or there.startswith("//"):
+            return None
+        return there.partition("?")[0].removeprefix(urlsplit(self.server.url).path.rstrip("/"))
 
     async def _failure(
         self, response: httpx2.Response, delays: Iterator[float]

@@ -113,6 +113,13 @@ class RepoHandle:
         body = {key: value for key, value in changes.items() if value is not None}
         return Repo.of(self._transport.call("PATCH", self._path(), body=body))
 
+    def move(self, to: str) -> Repo:
+        """Gives the repo another name (``ns/name``), maybe in another namespace; the old one leads to it."""
+        body = {"to": self._client.full_name(to)}
+        repo = Repo.of(self._transport.call("POST", f"{self._path()}/move", body=body))
+        self._name = repo.name
+        return repo
+
     def licence(self) -> Licence:
         """The licences of the revision, and whether they fit those of what it was made from."""
         query = {"rev": self.revision}
@@ -337,7 +344,10 @@ class RepoHandle:
         races: int,
         progress: OnTransfer | None,
     ) -> Revision:
-        self.create(exist_ok=True)
+        try:
+            self._name = (self.info()).name  # it may have moved since
+        except errors.NotFound:
+            self.create(exist_ok=True)
         count = TransferCount(len(hashed), sum(item.file.size for item in hashed), progress)
         uploaded: set[str] = set()
         while True:
