@@ -67,7 +67,7 @@ NAMED: Final = (
     ("POST", "/api/v1/deployments", {"model": "{name}"}),
     ("POST", "/api/v1/deployments", {"model": "bob/own", "name": "{name}"}),
     ("POST", "/api/v1/data/import", {"source": "penguins", "name": "{name}"}),
-    ("POST", "/api/v1/mirrors", {"kind": "{kind}", "source": "x/y", "url": "https://example.org", "target": "{name}"}),
+    ("POST", "/api/v1/mirrors", {"kind": "{kind}", "source": "x/y", "url": "http://127.0.0.1:9", "target": "{name}"}),
     ("POST", "/api/v1/repos", {"kind": "{kind}", "name": "{name}"}),
     ("POST", "/api/repos/create", {"type": "{kind}", "name": "{name}"}),
     ("DELETE", "/api/repos/delete", {"type": "{kind}", "name": "{name}"}),

@@ -54,7 +54,7 @@ def test_a_child_without_its_folder_ends_and_says_why(forks: ForkServer, tmp_pat
 
 
 def test_it_is_started_again_after_its_death(forks: ForkServer, tmp_path: Path):
-    server = psutil.Process().children()[-1]
+    server = next(child for child in psutil.Process().children() if "tholos.jobs.child" in child.cmdline())
     server.send_signal(signal.SIGKILL)
     server.wait()
     with pytest.raises(OSError, match="Broken pipe"):
