@@ -20,11 +20,12 @@ from tholos.kit.services import Services
 SECRET = b"a very secret file"
 SHA256 = hashlib.sha256(SECRET).hexdigest()
 READS = {"GET", "HEAD"}
-BODIES = {
+BODIES: dict[str, dict[str, object]] = {
     "PATCH": {"description": "mine now"},
     "POST": {"message": "mine now", "operations": []},
     "PUT": {"revision": "main"},
 }
+MOVE: dict[str, object] = {"to": "bob/penguins"}
 
 
 def addresses() -> list[tuple[str, str]]:
@@ -37,6 +38,10 @@ def addresses() -> list[tuple[str, str]]:
     ]
     assert len(found) >= 17
     return found
+
+
+def body(method: str, path: str) -> dict[str, object] | None:
+    return MOVE if path.endswith("/move") else BODIES.get(method)
 
 
 def filled(path: str, name: str) -> str:
@@ -68,7 +73,7 @@ def test_a_private_repo_looks_like_none(secret: Revision, as_bob: TestClient, an
     for method, path in addresses():
         for client in (as_bob, anyone):
             real, imagined = (
-                client.request(method, filled(path, name), json=BODIES.get(method))
+                client.request(method, filled(path, name), json=body(method, path))
                 for name in ("ada/penguins", "ada/imagined")
             )
             signed_out = client is anyone and (method not in READS or "blobs" in path)
@@ -96,7 +101,7 @@ def test_a_public_repo_is_read_by_all_and_written_by_none_but_its_owner(
     for method, path in addresses():
         reads = method in READS and "blobs" not in path
         answers = [
-            client.request(method, filled(path, "ada/penguins"), json=BODIES.get(method)).status_code
+            client.request(method, filled(path, "ada/penguins"), json=body(method, path)).status_code
             for client in (as_bob, anyone)
         ]
         assert answers == ([200, 200] if reads else [403, 401]), (method, path)
