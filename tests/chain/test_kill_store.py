@@ -1,7 +1,7 @@
-"""SIGKILL at any moment of uploads, commits, pushes, collections: what was acknowledged is whole, nothing else shows.
+"""SIGKILL at any moment of uploads, commits, pushes and upkeep: what was acknowledged is whole, nothing else shows.
 
-Uploads come by REST, Git LFS and Xet, commits also by git; garbage is collected meanwhile with the shortest of grace
-periods. Gateways and the agent with all it owns are killed by turns.
+Uploads come by REST, Git LFS and Xet, commits also by git; meanwhile the store is packed, and garbage collected, with
+the shortest of grace periods. Gateways and the agent with all it owns are killed by turns.
 """
 
 from __future__ import annotations
@@ -69,7 +69,7 @@ class Traffic:
     numbers: Iterator[int] = field(default_factory=lambda: iter(range(1, 1 << 30)))
 
     def one(self, dice: random.Random) -> None:
-        """One upload with its commit, by any of the ways, or a collection; gives up when it is killed under it."""
+        """One upload with its commit, by any of the ways, or some upkeep; gives up when it is killed under it."""
         if not serving(self.platform):
             time.sleep(0.2)
             return
@@ -79,8 +79,9 @@ class Traffic:
         self.attempted[path] = hashlib.sha256(data).hexdigest()
         over = (httpx2.HTTPError, OSError, Refused, subprocess.SubprocessError, json.JSONDecodeError)
         with suppress(*over), connected(self.platform, timeout=20) as client:
-            if dice.random() < 0.1:
-                self.send(client, "POST", "/api/v1/hub/collect", json={"dry_run": False})
+            for upkeep, body in (("collect", {"dry_run": False}), ("pack", None)):
+                if dice.random() < 0.1:
+                    self.send(client, "POST", f"/api/v1/hub/{upkeep}", json=body)
             self.acknowledged[path] = act(client, path, data)
 
     def by_rest(self, client: httpx2.Client, path: str, data: bytes) -> str:
@@ -159,7 +160,7 @@ class Traffic:
 @pytest.fixture(params=["sqlite-folder", "postgresql-bucket"])
 def stores(request: pytest.FixtureRequest, running: Callable[[dict[str, str]], Platform]) -> Platform:
     """A platform on either pair of stores, with the shortest grace period that clocks allow."""
-    chosen = {"THOLOS_GC_GRACE_S": "8", "THOLOS_SCAN_PUSHES": "false"}
+    chosen = {"THOLOS_GC_GRACE_S": "8", "THOLOS_PACK_MIN_BYTES": "100000", "THOLOS_SCAN_PUSHES": "false"}
     if request.param == "postgresql-bucket":
         chosen["THOLOS_DATABASE_URL"] = request.getfixturevalue("empty_database")
         chosen |= {f"THOLOS_{name.upper()}": text for name, text in request.getfixturevalue("bucket").items()}

@@ -395,20 +395,21 @@ def test_commits_go_on_while_it_collects(services: Services, repo: Repo, ada: Ac
 
 @pytest.mark.parametrize("pair", [("sqlite", "folder")])
 def test_by_itself_when_it_is_due(services: Services):
-    with services.database.write() as write:
-        assert enqueue_when_due(write, 3600) is None  # nobody yet in whose name
+    def due(every_s: float) -> list[Job]:
+        with services.database.write() as write:
+            return enqueue_when_due(write, services.settings.model_copy(update={"gc_every_s": every_s}))
+
+    assert due(3600) == []  # nobody yet in whose name
     with services.database.write() as write:
         create_administrator(write)
-        job = enqueue_when_due(write, 3600)
-        assert job is not None
-        assert (job.kind, job.payload) == ("hub.collect", {"dry_run": False})
-        assert enqueue_when_due(write, 3600) is None  # one is enough
+    assert [(job.kind, job.payload) for job in due(3600)] == [("hub.collect", {"dry_run": False})]
+    assert due(3600) == []  # one is enough
+    with services.database.write() as write:
         write.execute(update(Job).values(state=JobState.SUCCEEDED))
     holder, _, _ = state.begin(services.database, 3600)
     state.end(services.database, holder, finished=True)
-    with services.database.write() as write:
-        assert enqueue_when_due(write, 3600) is None
-        assert enqueue_when_due(write, 0) is not None
+    assert due(3600) == due(0) == []
+    assert len(due(1e-6)) == 1
 
 
 @pytest.mark.parametrize("pair", [("sqlite", "folder")])

@@ -141,7 +141,7 @@ class Parts:
         while not stop.is_set():
             try:
                 await asyncio.to_thread(self._blobs.sweep)
-                await asyncio.to_thread(self._collect_when_due)
+                await asyncio.to_thread(self._maintain_store)
                 await asyncio.to_thread(hub.refresh_popularity, self._database)
             except Unavailable as error:  # the bucket is away: that is no reason to stop serving
                 log.warning("housekeeping was put off", reason=error.message)
@@ -149,12 +149,10 @@ class Parts:
             with suppress(TimeoutError):
                 await asyncio.wait_for(stop.wait(), _HOUSEKEEPING_S)
 
-    def _collect_when_due(self) -> None:
-        """Starts a garbage collection as a job of the first administrator's, when the setting wants one."""
-        every = self._settings.gc_every_s
-        if every:
-            with self._database.write() as write:
-                enqueue_when_due(write, every)
+    def _maintain_store(self) -> None:
+        """Starts what the settings want now and then, as jobs of the first administrator's."""
+        with self._database.write() as write:
+            enqueue_when_due(write, self._settings)
 
 
 def _base_url(settings: Settings) -> str:

@@ -13,7 +13,7 @@ from tholos.cli.failures import FAILED
 from tholos.cli.output import AsJson, Detach, print_fields, print_json, say, size_text
 from tholos.cli.waiting import finish, watch
 
-app = group("Collect garbage and check the store (administrators).")
+app = group("Collect garbage, pack and check the store (administrators).")
 
 
 @app.command("gc", cls=Command)
@@ -34,6 +34,21 @@ def collect(
     """
     with connect(ctx) as client:
         finish(client.store.collect(dry_run=dry_run), _show_collected, detach=detach, as_json=as_json)
+
+
+@app.command("pack", cls=Command)
+def pack(ctx: typer.Context, detach: Detach = False, as_json: AsJson = False) -> None:
+    """Cut files that came whole (by the SDK, Git LFS or git) into chunks that the versions of a repo share.
+
+    The server does so by itself every THOLOS_PACK_EVERY_S, with files of THOLOS_PACK_MIN_BYTES or more. A whole file
+    stays beside its chunks until nobody can have it open: it goes when this runs again, two hours later or after that.
+
+    Examples:
+      tholos hub pack
+      tholos hub pack --json
+    """
+    with connect(ctx) as client:
+        finish(client.store.pack(), _show_packed, detach=detach, as_json=as_json)
 
 
 @app.command("fsck", cls=Command)
@@ -66,6 +81,22 @@ def _show_collected(found: Mapping[str, Any]) -> None:
     if found["waiting_xorbs"]:
         say(f"{found['waiting_xorbs']} xorbs ({size_text(found['waiting_bytes'])}) wait for the grace period to pass.")
         say("  → Run it again after THOLOS_GC_GRACE_S, or have the server do so: THOLOS_GC_EVERY_S.")
+
+
+def _show_packed(found: Mapping[str, Any]) -> None:
+    say("Packed:")
+    print_fields(
+        {
+            "files": found["files"],
+            "of": size_text(found["bytes"]),
+            "new chunks": size_text(found["stored_bytes"]),
+            "passed over": found["passed_over"],
+            "whole files removed": f"{found['released']} ({size_text(found['released_bytes'])})",
+        }
+    )
+    if found["waiting"]:
+        say(f"{found['waiting']} whole files ({size_text(found['waiting_bytes'])}) wait until nobody has them open.")
+        say("  → Run it again in two hours, or have the server do so: THOLOS_PACK_EVERY_S.")
 
 
 def _show_report(report: Mapping[str, Any]) -> None:

@@ -12,4 +12,7 @@ COLLECT: Final = JobKind("hub.collect", work="tholos.hub.work:collect_garbage")
 FSCK: Final = JobKind("hub.fsck", work="tholos.hub.work:check_store")
 """Checks the store and the record. Payload: quick, repair."""
 
-KINDS: Final = (COLLECT, FSCK)
+PACK: Final = JobKind("hub.pack", work="tholos.hub.work:pack_store")
+"""Cuts what lies whole in the store into chunks that are shared. No payload."""
+
+KINDS: Final = (COLLECT, FSCK, PACK)

@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import BigInteger, Enum, ForeignKey, ForeignKeyConstraint, Index, LargeBinary, String, Text
+from sqlalchemy import BigInteger, Enum, ForeignKey, ForeignKeyConstraint, Index, LargeBinary, String, Text, text
 from sqlalchemy.orm import Mapped, mapped_column, relationship
 
 from tholos.accounts.authorization import Role, Visibility
@@ -142,7 +142,15 @@ class StoredBlob(Base):
     """Content that the blob store holds, whole and verified."""
 
     __tablename__ = "blobs"
-    __table_args__ = (Index("ix_blobs_xet_hash", "xet_hash"),)  # a Xet client names content by this hash
+    __table_args__ = (
+        Index("ix_blobs_xet_hash", "xet_hash"),  # a Xet client names content by this hash
+        Index(
+            "ix_blobs_packed_at",
+            "packed_at",
+            sqlite_where=text("packed_at IS NOT NULL"),
+            postgresql_where=text("packed_at IS NOT NULL"),
+        ),
+    )
 
     sha256: Mapped[str] = mapped_column(SHA256, primary_key=True)
     size: Mapped[int] = mapped_column(BigInteger)
@@ -151,6 +159,8 @@ class StoredBlob(Base):
     created_at: Mapped[datetime] = mapped_column(UtcDateTime)
     fresh_at: Mapped[datetime] = mapped_column(UtcDateTime, default=utcnow)
     """When someone last sent it: what is fresh is not collected, whether or not anything names it."""
+    packed_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
+    """Since when there is a recipe beside the whole file, which still has to go; None: there is not both."""
 
 
 class StoredXorb(Base):

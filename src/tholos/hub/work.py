@@ -6,6 +6,7 @@ from typing import Any
 
 from tholos.hub.mirror.leftovers import sweep_leftovers
 from tholos.hub.storage.collection import collect
+from tholos.hub.storage.packing import READERS_S, free_bytes, pack
 from tholos.hub.storage.verification import verify
 from tholos.jobs.context import JobContext, Publish
 from tholos.kit.database import WriteSession
@@ -36,6 +37,21 @@ def check_store(ctx: JobContext) -> Publish:
         told=ctx.progress,
     )
     return _result(report.to_json())
+
+
+def pack_store(ctx: JobContext) -> Publish:
+    """Packs what came whole; says what that saved."""
+    settings = ctx.settings
+    found = pack(
+        ctx.database,
+        ctx.blobs,
+        min_bytes=settings.pack_min_bytes,
+        readers_s=min(READERS_S, settings.gc_grace_s),
+        room=lambda: free_bytes(settings.home, settings.disk_reserve_bytes),
+        scratch=ctx.folder,
+        told=ctx.progress,
+    )
+    return _result(found.to_json())
 
 
 def _result(result: dict[str, Any]) -> Publish:

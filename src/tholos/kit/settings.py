@@ -210,6 +210,13 @@ class Settings(BaseSettings):
     gc_every_s: float = Field(
         0.0, ge=0, description="Seconds between garbage collections that the server begins by itself; 0: none."
     )
+    pack_every_s: float = Field(
+        24 * 3600.0,
+        ge=0,
+        description="Seconds between two times at which the server cuts files that came whole (by the SDK, Git LFS or "
+        "git) into chunks that the versions of a repo share, as what comes through Xet does; 0: never.",
+    )
+    pack_min_bytes: int = Field(MIB, ge=1, description="Files with fewer bytes than this stay whole.")
     blob_cache_bytes: int = Field(
         20 * GIB,
         ge=0,

@@ -28,29 +28,22 @@ def state(read: ReadSession) -> CollectionState:
     return read.scalars(select(CollectionState).where(CollectionState.id == STATE_ID)).one()
 
 
-def is_due(database: Database, every_s: float) -> bool:
-    """Whether the last collection that finished did so that long ago."""
-    with database.read() as read:
-        finished = state(read).finished_at
-    return finished is None or finished + timedelta(seconds=every_s) <= utcnow()
-
-
 def begin(database: Database, grace_s: float) -> tuple[str, datetime, datetime]:
     """Takes the lease and moves the horizon: returns the holder, the horizon and when the generation began.
 
     It ends after every commit that was landing: what those hold is seen by whoever looks afterwards. Raises
     CollectionRunning.
     """
-    now, holder = utcnow(), new_id("gc")
     with database.write() as write:
-        row = _locked(write)
-        if row.holder is not None and row.held_until > now:
-            raise CollectionRunning(
-                next="Wait until it, or the backup under way, has ended: `tholos jobs list --kind hub.collect`."
-            )
-        row.holder, row.held_until = holder, now + _LEASE
-        row.horizon = max(row.horizon, now - timedelta(seconds=grace_s))
-        return holder, row.horizon, row.generation_at
+        row = _taken(write)
+        row.horizon = max(row.horizon, utcnow() - timedelta(seconds=grace_s))
+        return str(row.holder), row.horizon, row.generation_at
+
+
+def lease(database: Database) -> str:
+    """Takes the lease so that nothing is collected until `end`; returns the holder. Raises CollectionRunning."""
+    with database.write() as write:
+        return str(_taken(write).holder)
 
 
 def keep(write: WriteSession, holder: str) -> None:
@@ -79,6 +72,16 @@ def end(database: Database, holder: str, *, finished: bool) -> None:
             row.holder = None
             if finished:
                 row.finished_at = utcnow()
+
+
+def _taken(write: WriteSession) -> CollectionState:
+    now, row = utcnow(), _locked(write)
+    if row.holder is not None and row.held_until > now:
+        raise CollectionRunning(
+            next="Wait until it, or the backup under way, has ended: `tholos jobs list --kind hub.collect`."
+        )
+    row.holder, row.held_until = new_id("gc"), now + _LEASE
+    return row
 
 
 def _locked(write: WriteSession) -> CollectionState:

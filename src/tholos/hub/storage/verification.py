@@ -193,7 +193,10 @@ class _Check:
                 return f"has {whole} bytes instead of {size}"
             if not self.report.quick and (problem := self._bytes_problem(sha256, size)):
                 return problem
-        return self._recipe_problem(sha256, size) if packed is not None else ""
+        # a recipe beside a whole file that is linked to nothing is not in use: a backup caught it before it was
+        if packed is None or (whole is not None and not self._links(sha256)):
+            return ""
+        return self._recipe_problem(sha256, size)
 
     def _bytes_problem(self, sha256: str, size: int | None) -> str:
         digest = hashlib.sha256()
@@ -221,10 +224,9 @@ class _Check:
             return f"has a recipe that cannot be read: {error}"
         if size is not None and recipe.size != size:
             return f"has a recipe of {recipe.size} bytes instead of {size}"
-        xorbs = {term.xorb for term in recipe.terms}
-        if gone := sorted(xorb for xorb in xorbs if self._size("xorb", xorb) is None):
+        if gone := sorted(xorb for xorb in recipe.xorbs if self._size("xorb", xorb) is None):
             return f"is made of the xorb {gone[0]}, which is missing"
-        self._check_links(sha256, xorbs)
+        self._check_links(sha256, recipe.xorbs)
         if self.report.quick:
             return ""
         digest, git = hashlib.sha256(), object_hasher("blob", recipe.size)
@@ -246,13 +248,17 @@ class _Check:
         return f"stands for the git file {wrong[0]}, but has the git id {oid}" if wrong else ""
 
     def _check_links(self, sha256: str, xorbs: set[str]) -> None:
+        linked = self._links(sha256)
         with self._database.read() as read:
-            linked = set(read.scalars(select(BlobXorb.xorb_hash).where(BlobXorb.sha256 == sha256)))
             known = read.scalar(select(StoredBlob.sha256).where(StoredBlob.sha256 == sha256))
         if known is not None:
             for xorb in sorted(xorbs - linked):
                 self._say("link", sha256, f"is not linked to the xorb {xorb} of its recipe")
                 self._missing_links.append({"sha256": sha256, "xorb_hash": xorb})
+
+    def _links(self, sha256: str) -> set[str]:
+        with self._database.read() as read:
+            return set(read.scalars(select(BlobXorb.xorb_hash).where(BlobXorb.sha256 == sha256)))
 
     def links(self) -> None:
         """What repos were given through Xet names only xorbs that are known to be theirs."""

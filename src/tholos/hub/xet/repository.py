@@ -28,8 +28,8 @@ from tholos.kit.database import ReadSession, WriteSession, insert
 _IN_CHUNK = 500
 
 
-def acknowledge_xorb(write: WriteSession, actor: Actor, xorb: str, index: XorbIndex, sent: int) -> None:
-    """Notes a xorb that is durable in the store, and that this actor, who sent ``sent`` bytes, is being told so."""
+def note_xorb(write: WriteSession, xorb: str, index: XorbIndex) -> None:
+    """Notes a xorb that is durable in the store."""
     now = utcnow()
     row = {
         "hash": xorb,
@@ -41,6 +41,11 @@ def acknowledge_xorb(write: WriteSession, actor: Actor, xorb: str, index: XorbIn
     }
     insert_missing(write, StoredXorb, [row])
     write.execute(update(StoredXorb).where(StoredXorb.hash == xorb).values(acknowledged_at=now))
+
+
+def acknowledge_xorb(write: WriteSession, actor: Actor, xorb: str, index: XorbIndex, sent: int) -> None:
+    """Notes a xorb that is durable in the store, and that this actor, who sent ``sent`` bytes, is being told so."""
+    note_xorb(write, xorb, index)
     if actor.limits is not None:
         insert_missing(write, XorbKeyUpload, [{"key_id": actor.key_id, "xorb_hash": xorb, "size": sent}])
     else:
@@ -101,6 +106,13 @@ def keep_own_xorbs(write: WriteSession, repo_id: str, sizes: Mapping[str, int]) 
     """Notes that recipes of this repo's own use these xorbs, with their sizes as the uploader may know them."""
     rows = [{"repo_id": repo_id, "xorb_hash": xorb, "size": size} for xorb, size in sizes.items()]
     insert_missing(write, RepoXorb, rows)
+
+
+def newest_own_xorbs(read: ReadSession, repo_id: str, limit: int) -> list[str]:
+    """The newest of the xorbs that this repo's own recipes use."""
+    query = select(StoredXorb.hash).join(RepoXorb, RepoXorb.xorb_hash == StoredXorb.hash)
+    newest = query.where(RepoXorb.repo_id == repo_id).order_by(StoredXorb.created_at.desc(), StoredXorb.hash)
+    return list(read.scalars(newest.limit(limit)))
 
 
 def keep_own_recipe(write: WriteSession, repo_id: str, sha256: str, xet_hash: str, recipe: bytes) -> None:

@@ -198,7 +198,7 @@ def _link(services: Services, grant: Grant, accepted: Sequence[_Accepted], sizes
                 if item.stored is not None:
                     # the same bytes cut into other chunks have another Xet hash, which this recipe does not answer to
                     xet_hash = item.file.xet_hash if item.stored == item.recipe else None
-                    xorbs = sorted({term.xorb for term in item.stored.terms})
+                    xorbs = sorted(item.stored.xorbs)
                     repository.link_recipe(write, item.blob.sha256, xet_hash, xorbs)
             own = {term.xorb for item in some for term in item.recipe.terms}
             repository.keep_own_xorbs(write, repo.id, {xorb: sizes[xorb] for xorb in own})

@@ -163,8 +163,14 @@ class BlobStore(Protocol):
         caller has verified that the bytes the recipe gives have this SHA-256. Raises DiskFull.
         """
 
+    def lay_recipe(self, sha256: str, recipe: Recipe) -> None:
+        """Lays a recipe beside the whole file, which is read as long as it is there. Raises DiskFull.
+
+        The caller has verified that the bytes the recipe gives have this SHA-256.
+        """
+
     def recipe(self, sha256: str) -> Recipe | None:
-        """The blob's recipe; None for a whole file, or nothing. Raises DamagedBlob."""
+        """The blob's recipe, if there is one. Raises DamagedBlob."""
 
     def download_address(self, sha256: str) -> str | None:
         """Where a client may fetch the whole blob by itself for a short time; None: it has to come through here."""

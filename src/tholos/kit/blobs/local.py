@@ -112,13 +112,16 @@ class LocalBlobStore:
             return None
         there = self.recipe(sha256)
         # a recipe whose upload was never acknowledged may have outlived its xorbs
-        if there is not None and all(self.xorbs.exists(xorb) for xorb in {term.xorb for term in there.terms}):
+        if there is not None and all(map(self.xorbs.exists, there.xorbs)):
             sync_folder(path.parent)
             return there
+        self.lay_recipe(sha256, recipe)
+        return recipe
+
+    def lay_recipe(self, sha256: str, recipe: Recipe) -> None:
         with Draft(self._root / "incoming") as draft:
             draft.write(recipe.encode())
-            draft.publish(_recipe_path(path), replace=True)
-        return recipe
+            draft.publish(_recipe_path(_blob_path(self._root, sha256)), replace=True)
 
     def recipe(self, sha256: str) -> Recipe | None:
         try:

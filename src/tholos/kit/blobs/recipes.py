@@ -47,6 +47,11 @@ class Recipe:
         """The recipe of these terms."""
         return cls(sum(term.length for term in terms), terms)
 
+    @property
+    def xorbs(self) -> set[str]:
+        """The xorbs that it takes chunks from."""
+        return {term.xorb for term in self.terms}
+
     def encode(self) -> bytes:
         """As it lies on disk, with a checksum."""
         parts = [_HEAD.pack(_MAGIC, self.size, len(self.terms))]

@@ -175,10 +175,13 @@ class BucketBlobStore:
             return None
         there = self.recipe(sha256)
         # a recipe whose upload was never acknowledged may have outlived its xorbs
-        if there is not None and all(self.xorbs.exists(xorb) for xorb in {term.xorb for term in there.terms}):
+        if there is not None and all(map(self.xorbs.exists, there.xorbs)):
             return there
-        self._bucket.put(_recipe_key(sha256), recipe.encode())
+        self.lay_recipe(sha256, recipe)
         return recipe
+
+    def lay_recipe(self, sha256: str, recipe: Recipe) -> None:
+        self._bucket.put(_recipe_key(sha256), recipe.encode())
 
     def recipe(self, sha256: str) -> Recipe | None:
         key = _recipe_key(sha256)

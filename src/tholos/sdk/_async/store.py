@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
 
 class AsyncStore:
-    """What the server keeps: garbage collection and verification, each as a job."""
+    """What the server keeps: garbage collection, packing and verification, each as a job."""
 
     def __init__(self, transport: AsyncTransport) -> None:
         self._transport = transport
@@ -31,5 +31,12 @@ class AsyncStore:
         """
         return await self._start("/api/v1/hub/fsck", {"quick": quick, "repair": repair})
 
-    async def _start(self, path: str, body: dict[str, Any]) -> AsyncJob:
+    async def pack(self) -> AsyncJob:
+        """Cuts files that came whole into chunks that the versions of a repo share; its result says what that saves.
+
+        The whole files go when it runs again, two hours later or after that.
+        """
+        return await self._start("/api/v1/hub/pack", None)
+
+    async def _start(self, path: str, body: dict[str, Any] | None) -> AsyncJob:
         return AsyncJob(self._transport, JobRecord.of(await self._transport.call("POST", path, body=body)))

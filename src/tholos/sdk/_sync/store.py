@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 
 class Store:
-    """What the server keeps: garbage collection and verification, each as a job."""
+    """What the server keeps: garbage collection, packing and verification, each as a job."""
 
     def __init__(self, transport: Transport) -> None:
         self._transport = transport
@@ -32,5 +32,12 @@ class Store:
         """
         return self._start("/api/v1/hub/fsck", {"quick": quick, "repair": repair})
 
-    def _start(self, path: str, body: dict[str, Any]) -> Job:
+    def pack(self) -> Job:
+        """Cuts files that came whole into chunks that the versions of a repo share; its result says what that saves.
+
+        The whole files go when it runs again, two hours later or after that.
+        """
+        return self._start("/api/v1/hub/pack", None)
+
+    def _start(self, path: str, body: dict[str, Any] | None) -> Job:
         return Job(self._transport, JobRecord.of(self._transport.call("POST", path, body=body)))
