@@ -50,9 +50,16 @@ ON_BOTH_DATABASES = frozenset(
 )
 """Where PostgreSQL is most likely to behave otherwise. `make test` runs these on both, `make test-all` everything."""
 
+ON_BUCKETS = os.environ.get("THOLOS_TEST_PLATFORM") == "buckets"
+"""Puts the shared platform on PostgreSQL and a bucket, and runs only the tests that work with it."""
+
 
 @pytest.hookimpl(tryfirst=True)
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    if ON_BUCKETS:
+        others = [item for item in items if "platform" not in getattr(item, "fixturenames", ())]
+        config.hook.pytest_deselected(items=others)
+        items[:] = [item for item in items if "platform" in getattr(item, "fixturenames", ())]
     for item in items:
         chosen = getattr(item, "callspec", None)
         on_postgresql = chosen is not None and chosen.params.get("database_kind") == "postgresql"
@@ -116,6 +123,10 @@ def bucket_service() -> Iterator[str]:
 @pytest.fixture
 def bucket(bucket_service: str) -> dict[str, str]:
     """Settings of a store in a part of the bucket that no other test uses."""
+    return _part_of(bucket_service)
+
+
+def _part_of(bucket_service: str) -> dict[str, str]:
     return {
         "blob_store": f"s3://tholos/{uuid.uuid4().hex}",
         "s3_endpoint": bucket_service,
@@ -314,6 +325,12 @@ class Platform:
         return status
 
     @property
+    def settings(self) -> Settings:
+        """What it runs with, for tests that look into its database or store."""
+        given: dict[str, Any] = {key.removeprefix("THOLOS_").lower(): text for key, text in self.environment.items()}
+        return Settings(**given)
+
+    @property
     def url(self) -> str:
         return str(json.loads((self.home / "run" / "server.json").read_text())["url"])
 
@@ -323,9 +340,21 @@ class Platform:
 
 
 @pytest.fixture(scope="session")
-def platform(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Platform]:
-    """One running platform that tests share: each works in repos of its own."""
-    yield from _running(tmp_path_factory.mktemp("platform") / "home", {})
+def platform(tmp_path_factory: pytest.TempPathFactory, request: pytest.FixtureRequest) -> Iterator[Platform]:
+    """One running platform that tests share: each works in repos of its own.
+
+    On SQLite and a folder, or with THOLOS_TEST_PLATFORM=buckets on PostgreSQL and a bucket. Only what is larger than
+    a client of Xet asks for at once (256 MiB) is offered for download by Xet, so that both ways are gone.
+    """
+    home = tmp_path_factory.mktemp("platform") / "home"
+    environment = {"THOLOS_XET_DOWNLOAD_BYTES": str(256 << 20)}
+    if not ON_BUCKETS:
+        yield from _running(home, environment)
+        return
+    store = _part_of(request.getfixturevalue("bucket_service"))
+    with _empty_database(request.getfixturevalue("postgres")) as url:
+        environment |= {f"THOLOS_{name.upper()}": value for name, value in store.items()}
+        yield from _running(home, environment | {"THOLOS_DATABASE_URL": url})
 
 
 @pytest.fixture
@@ -337,6 +366,12 @@ def own_platform(tmp_path: Path) -> Iterator[Platform]:
 @pytest.fixture
 def empty_database(postgres: str) -> Iterator[str]:
     """The URL of a PostgreSQL database with nothing in it."""
+    with _empty_database(postgres) as url:
+        yield url
+
+
+@contextmanager
+def _empty_database(postgres: str) -> Iterator[str]:
     name = f"t{uuid.uuid4().hex}"
     _admin(postgres, f"CREATE DATABASE {name}")
     yield _in(postgres, name)
@@ -358,12 +393,9 @@ def running(tmp_path: Path) -> Iterator[Callable[[dict[str, str]], Platform]]:
 
 
 @pytest.fixture
-def postgres_platform(tmp_path: Path, postgres: str) -> Iterator[Platform]:
+def postgres_platform(tmp_path: Path, empty_database: str) -> Iterator[Platform]:
     """As ``own_platform``, with two gateways, on an empty PostgreSQL database."""
-    name = f"t{uuid.uuid4().hex}"
-    _admin(postgres, f"CREATE DATABASE {name}")
-    yield from _running(tmp_path / "home", {"THOLOS_DATABASE_URL": _in(postgres, name), "THOLOS_WORKERS": "2"})
-    _admin(postgres, f"DROP DATABASE {name} WITH (FORCE)")
+    yield from _running(tmp_path / "home", {"THOLOS_DATABASE_URL": empty_database, "THOLOS_WORKERS": "2"})
 
 
 @pytest.fixture(scope="module")

@@ -28,7 +28,6 @@ from tholos.kit.blobs import open_blob_store
 from tholos.kit.blobs.chunks import decode_run
 from tholos.kit.database import Database
 from tholos.kit.services import Services
-from tholos.kit.settings import Settings
 from tholos.wire.xet import advertisement, token_answer
 
 Grant = Callable[..., dict[str, str]]
@@ -36,11 +35,6 @@ BASE = "http://testserver"
 XORB = some_xorb(5, chunks=30)
 FILE = File([Part(XORB, 2, 28)])
 ANY = "ab" * 32
-
-
-@pytest.fixture
-def database_kind() -> str:
-    return "sqlite"  # the store's own tests run on both
 
 
 @pytest.fixture
@@ -176,7 +170,7 @@ def test_who_may_not(cas: TestClient, grant: Grant, stored: File, services: Serv
 @pytest.fixture
 def at_platform(platform: Any, tmp_path: Path) -> Callable[..., Any]:
     """Runs hf-xet against the running platform: `run("upload", "write", paths=[…])`."""
-    settings = Settings(home=platform.home)
+    settings = platform.settings
     services = Services(settings, Database(settings.resolved_database_url), open_blob_store(settings))
     with services.database.read() as read:
         admin = accounts.authenticate(read, platform.token)

@@ -27,11 +27,6 @@ from git_client import Git, change  # noqa: E402 - it is loaded from beside this
 
 
 @pytest.fixture
-def database_kind() -> str:
-    return "sqlite"
-
-
-@pytest.fixture
 def git(tmp_path: Path, platform: Any) -> Git:
     """Git as the administrator, in an empty folder."""
     folder = tmp_path / "git"

@@ -28,11 +28,6 @@ from tholos.kit.services import Services
 ADDRESS = "/ada/penguins.git/git-receive-pack"
 
 
-@pytest.fixture(params=["sqlite", "postgresql"])
-def database_kind(request: pytest.FixtureRequest) -> str:
-    return str(request.param)
-
-
 @pytest.fixture
 def repo(services: Services, ada: Actor) -> Repo:
     return hub.create_repo(services.database, services.blobs, ada, hub.RepoKind.MODEL, "ada/penguins")

@@ -19,11 +19,6 @@ from wire_requests import commit_lines
 Push = Callable[..., Response]
 
 
-@pytest.fixture(params=["sqlite"])
-def database_kind(request: pytest.FixtureRequest) -> str:
-    return str(request.param)
-
-
 @pytest.fixture
 def anyone(app: FastAPI) -> TestClient:
     return TestClient(app, raise_server_exceptions=False, follow_redirects=False)

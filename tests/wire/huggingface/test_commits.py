@@ -144,7 +144,6 @@ def test_large_regular_files_go_straight_to_the_store(as_ada: TestClient, repo: 
     assert as_ada.get(f"/{repo}/resolve/main/large.txt").content == data
 
 
-@pytest.mark.parametrize("database_kind", ["sqlite", "postgresql"])
 def test_a_batch_sends_back_only_what_can_be_an_object(as_ada: TestClient, repo: str, push) -> None:
     nested: object = "x"
     for _ in range(400):

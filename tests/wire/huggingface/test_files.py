@@ -113,7 +113,6 @@ def test_a_tree_is_paged(as_ada: TestClient, filled: str, push) -> None:
     ]  # fmt: skip
 
 
-@pytest.mark.parametrize("database_kind", ["sqlite", "postgresql"])
 def test_expanded_entries_name_the_commit_that_made_them(as_ada: TestClient, filled: str, push) -> None:
     first = head(as_ada, filled)
     second = push({"data/new.txt": b"n"}).json()["commitOid"]
@@ -136,7 +135,6 @@ def test_slashes_in_revisions_stay_one_segment(as_ada: TestClient, filled: str, 
     assert as_ada.get(f"/{filled}/resolve/refs/pr/1/a.txt").headers["x-error-code"] == "RevisionNotFound"
 
 
-@pytest.mark.parametrize("database_kind", ["sqlite", "postgresql"])
 def test_branches_tags_and_history(as_ada: TestClient, filled: str) -> None:
     commit = head(as_ada, filled)
     api = f"/api/models/{filled}"

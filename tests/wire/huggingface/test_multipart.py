@@ -30,11 +30,6 @@ OID = hashlib.sha256(DATA).hexdigest()
 BOTH = ["basic", "multipart"]
 
 
-@pytest.fixture(params=["sqlite", "postgresql"])
-def database_kind(request: pytest.FixtureRequest) -> str:
-    return str(request.param)
-
-
 @pytest.fixture
 def configure(app: FastAPI, services: Services) -> Callable[..., None]:
     """The server with other settings from now on: `configure(lfs_part_bytes=5000)`."""

@@ -10,8 +10,6 @@ from tholos.accounts import service as accounts
 from tholos.accounts.authorization import Actor, Scope
 from tholos.kit.services import Services
 
-both_databases = pytest.mark.parametrize("database_kind", ["sqlite", "postgresql"])
-
 
 def test_whoami_names_the_account_and_refuses_others_in_the_very_words(
     as_ada: TestClient, anyone: TestClient, repo: str
@@ -75,7 +73,6 @@ def test_booleans_in_every_spelling(as_ada: TestClient, repo: str, value: str) -
     assert as_ada.get(f"/api/models/{repo}?blobs={value}").status_code == 200
 
 
-@both_databases
 def test_a_list_is_paged_with_absolute_links(as_ada: TestClient, anyone: TestClient) -> None:
     for number in range(5):
         as_ada.post("/api/repos/create", json={"name": f"m{number}", "private": number != 0})
@@ -123,7 +120,6 @@ def test_settings_and_deletion(as_ada: TestClient, as_bob: TestClient, repo: str
     assert (gone.status_code, gone.headers["x-error-code"]) == (404, "RepoNotFound")
 
 
-@both_databases
 def test_a_moved_repo_is_found_under_its_old_name_by_those_who_may_see_it(
     as_ada: TestClient, as_bob: TestClient, repo: str
 ) -> None:
@@ -141,7 +137,6 @@ def test_a_moved_repo_is_found_under_its_old_name_by_those_who_may_see_it(
     assert as_ada.post("/api/repos/move", json={**body, "toRepo": "ada/birds"}).status_code == 409
 
 
-@both_databases
 def test_likes(as_ada: TestClient, as_bob: TestClient, anyone: TestClient, repo: str) -> None:
     assert as_bob.post(f"/api/models/{repo}/like").status_code == 404
     assert as_ada.post(f"/api/models/{repo}/like").status_code == 200
@@ -155,7 +150,6 @@ def test_likes(as_ada: TestClient, as_bob: TestClient, anyone: TestClient, repo:
     assert anyone.post(f"/api/models/{repo}/like").status_code == 401
 
 
-@both_databases
 def test_users_and_tags(as_ada: TestClient, as_bob: TestClient, push, repo: str) -> None:
     assert push({"README.md": b"---\nlicense: mit\n---\n"}).status_code == 200
     assert as_ada.get("/api/users/ada/overview").json()["numModels"] == 1
@@ -178,7 +172,6 @@ def test_a_moved_repo_is_found_however_its_old_name_was_written(as_ada: TestClie
         assert (found.status_code, found.headers.get("location")) == (307, there), found.text
 
 
-@both_databases
 def test_a_key_that_may_not_read_reads_no_list(as_ada: TestClient, services: Services, ada: Actor, push) -> None:
     assert push({"README.md": b"---\nlicense: mit\n---\n"}).status_code == 200
     assert as_ada.post("/api/models/ada/penguins/like").status_code == 200
@@ -198,7 +191,6 @@ def test_a_key_that_may_not_read_reads_no_list(as_ada: TestClient, services: Ser
         assert (refused.status_code, refused.headers["x-error-code"]) == (403, "MissingScope"), path
 
 
-@both_databases
 @pytest.mark.parametrize("bad", ["%00", "a%00b", "%ED%A0%80", "%ff"])
 def test_names_that_no_database_takes(as_ada: TestClient, repo: str, bad: str) -> None:
     for method, path in (
