@@ -1,6 +1,6 @@
 """What an unmodified client is asked to do. Run by the client's own Python; prints one line of JSON per check.
 
-suite.py <endpoint> <token> <token of another user>
+suite.py <endpoint> <token> <token of another user> [<check> ...]
 """
 
 from __future__ import annotations
@@ -10,59 +10,38 @@ import json
 import os
 import random
 import sys
-import tempfile
 import time
 import traceback
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
-ENDPOINT, TOKEN, OTHER = sys.argv[1:4]
-SCRATCH = Path(tempfile.mkdtemp(prefix="hf-client-"))
-os.environ.update(
-    HF_ENDPOINT=ENDPOINT,
-    HF_TOKEN=TOKEN,
-    HF_HOME=str(SCRATCH / "home"),
-    HF_HUB_DISABLE_TELEMETRY="1",
-    HF_HUB_DISABLE_PROGRESS_BARS="1",
+# First, for it sets what the client reads from the environment:
+from suite_basis import (
+    ALONE,
+    CHECKS,
+    ENDPOINT,
+    OTHER,
+    SCRATCH,
+    TOKEN,
+    anonymous,
+    api,
+    check,
+    get,
+    new_repo,
+    raises,
+    stranger,
 )
 
-import huggingface_hub as hf  # noqa: E402 - it reads the environment
-from huggingface_hub.errors import (  # noqa: E402
+# isort: split
+import huggingface_hub as hf
+import suite_transfers  # noqa: F401 - its checks are among CHECKS
+from huggingface_hub.errors import (
     EntryNotFoundError,
+    GatedRepoError,
     HfHubHTTPError,
     RepositoryNotFoundError,
     RevisionNotFoundError,
 )
-
-api = hf.HfApi()
-stranger = hf.HfApi(token=OTHER)
-anonymous = hf.HfApi(token=False)
-CHECKS = []
-LARGE = 30 << 20
-
-
-def check(function):
-    CHECKS.append(function)
-    return function
-
-
-def raises(kind, call, *args, **options):
-    try:
-        call(*args, **options)
-    except kind as error:
-        return error
-    message = f"{call} did not raise {kind.__name__}"
-    raise AssertionError(message)
-
-
-def new_repo(**options) -> str:
-    name = f"{api.whoami()['name']}/t{random.getrandbits(48):x}"
-    api.create_repo(name, **options)
-    return name
-
-
-def get(repo: str, path: str, **options) -> bytes:
-    return Path(hf.hf_hub_download(repo, path, **options)).read_bytes()
 
 
 @check
@@ -134,39 +113,6 @@ def upload_folder():
     api.upload_folder(
         folder_path=folder / "deep", path_in_repo="deep", repo_id=repo, repo_type="dataset", delete_patterns="*.parquet"
     )
-
-
-@check
-def large_file():
-    repo = new_repo()
-    file = SCRATCH / "large.safetensors"
-    with file.open("wb") as out:
-        for seed in range(LARGE >> 20):
-            out.write(random.Random(seed).randbytes(1 << 20))
-    api.upload_file(path_or_fileobj=str(file), path_in_repo="large.safetensors", repo_id=repo)
-    assert get(repo, "large.safetensors", cache_dir=SCRATCH / "large") == file.read_bytes()
-    with file.open("rb") as source:
-        api.upload_file(path_or_fileobj=source, path_in_repo="again.safetensors", repo_id=repo)
-    info = api.get_paths_info(repo, ["again.safetensors"])[0]
-    assert info.lfs is not None
-    assert info.lfs.size == LARGE
-
-
-@check
-def resume():
-    repo = new_repo()
-    data = random.Random(1).randbytes(3 << 20)
-    api.upload_file(path_or_fileobj=data, path_in_repo="model.bin", repo_id=repo)
-    folder = SCRATCH / "resumed"
-    etag = hf.get_hf_file_metadata(hf.hf_hub_url(repo, "model.bin"), token=TOKEN).etag
-    cut = [folder / f"models--{repo.replace('/', '--')}" / "blobs" / f"{etag}.incomplete"]
-    for path in cut:
-        path.parent.mkdir(parents=True)
-        path.write_bytes(data[: 1 << 20])
-    assert get(repo, "model.bin", cache_dir=folder) == data
-    metadata = hf.get_hf_file_metadata(hf.hf_hub_url(repo, "model.bin"), token=TOKEN)
-    assert metadata.size == len(data)
-    assert len(metadata.commit_hash) == 40
 
 
 @check
@@ -302,6 +248,30 @@ def errors():
 
 
 @check
+def errors_by_type():
+    """Each is raised as itself, by what asks for the repo and by what downloads: none passes for another."""
+    repo = new_repo(private=False)
+    api.upload_file(path_or_fileobj=b"{}", path_in_repo="config.json", repo_id=repo)
+    api.update_repo_settings(repo, gated="manual")
+    missing = f"{repo}-missing"
+    fresh = {"cache_dir": SCRATCH / "errors"}
+    for other in (stranger, anonymous):
+        assert type(raises(Exception, other.hf_hub_download, repo, "config.json", **fresh)) is GatedRepoError
+        assert type(raises(Exception, other.hf_hub_download, missing, "a", **fresh)) is RepositoryNotFoundError
+        assert type(raises(Exception, other.repo_info, missing)) is RepositoryNotFoundError
+        assert type(raises(Exception, other.snapshot_download, missing, **fresh)) is RepositoryNotFoundError
+    assert type(raises(Exception, stranger.auth_check, repo)) is GatedRepoError
+    assert type(raises(Exception, stranger.auth_check, missing)) is RepositoryNotFoundError
+    for call in (api.repo_info, api.list_repo_files, api.snapshot_download):
+        assert type(raises(Exception, call, repo, revision="none")) is RevisionNotFoundError
+    wrong = raises(Exception, api.hf_hub_download, repo, "config.json", revision="0" * 40, **fresh)
+    assert type(wrong) is RevisionNotFoundError
+    wrong = raises(EntryNotFoundError, api.hf_hub_download, repo, "none", **fresh)
+    assert not isinstance(wrong, (RepositoryNotFoundError, RevisionNotFoundError))
+    assert api.hf_hub_download(repo, "config.json", **fresh)  # for its owner it is not gated
+
+
+@check
 def snapshots():
     repo = new_repo()
     contents = {f"{number}.txt": b"%d" % number for number in range(4)} | {"w.bin": os.urandom(100_000)}
@@ -423,7 +393,7 @@ def move():
 def main() -> int:
     wanted = sys.argv[4:]
     failed = 0
-    for function in CHECKS:
+    for function in (*CHECKS, *ALONE) if wanted else CHECKS:
         if wanted and function.__name__ not in wanted:
             continue
         began = time.monotonic()

@@ -22,6 +22,16 @@ MATRIX = [
     ),
     pytest.param(OLDEST, True, id=f"{OLDEST}-xet", marks=pytest.mark.long),
 ]
+SEGMENTED = [
+    pytest.param(NEWEST, True, id=f"{NEWEST}-xet"),
+    *(
+        pytest.param(version, xet, id=f"{version}-{'xet' if xet else 'http'}", marks=pytest.mark.long)
+        for version in (OLDEST, *BETWEEN, NEWEST)
+        for xet in (False, True)
+        if (version, xet) != (NEWEST, True)
+    ),
+]
+CHECKS = 19
 
 
 @pytest.mark.parametrize(("version", "xet"), MATRIX)
@@ -30,7 +40,14 @@ def test_a_client_does_all_it_is_asked_to(
 ) -> None:
     results = run_suite(version, xet=xet)
     assert {result["version"] for result in results} == {version}
-    all_well(results, 17)
+    all_well(results, CHECKS)
+
+
+@pytest.mark.parametrize(("version", "xet"), SEGMENTED)
+def test_a_file_comes_in_several_segments(
+    version: str, xet: bool, run_suite: Callable[..., list[dict[str, Any]]]
+) -> None:
+    all_well(run_suite(version, "segmented_file", xet=xet), 1)
 
 
 @pytest.mark.skipif("THOLOS_TEST_NEWEST_CLIENT" not in os.environ, reason="only `make newest-client` asks for it")
@@ -38,7 +55,8 @@ def test_a_client_does_all_it_is_asked_to(
 def test_the_newest_release_of_today(xet: bool, run_suite: Callable[..., list[dict[str, Any]]]) -> None:
     results = run_suite("newest", xet=xet)
     print("huggingface_hub", results[0]["version"])  # noqa: T201 - the reader wants to know which that was
-    all_well(results, 17)
+    all_well(results, CHECKS)
+    all_well(run_suite("newest", "segmented_file", xet=xet), 1)
 
 
 @pytest.mark.long
