@@ -90,6 +90,42 @@ def test_an_abbreviation_must_be_unique(services: Services, ada: Actor, repo: Re
     assert resolve(services, ada, "abcdef02").startswith("abcdef02")
 
 
+def test_no_ref_passes_for_a_commit(services: Services, ada: Actor, commit: Commit, set_ref, repo: Repo):
+    first, second = (commit(AddBytes("a", data)).commit_id for data in (b"1", b"2"))
+    for kind in ("branch", "tag"):
+        for name in (first[:7], first[:39]):
+            with pytest.raises(errors.InvalidRefName, match="begins so"):
+                set_ref(kind, name, second)
+    assert resolve(services, ada, first[:7]) == first
+    set_ref("tag", first[:7], first)  # it leads where one would expect
+    assert resolve(services, ada, first[:7]) == first
+    with pytest.raises(errors.InvalidRefName):
+        set_ref("tag", first[:7], second, force=True)
+    set_ref("branch", first[:6], second)  # too short to be an abbreviation
+    assert resolve(services, ada, first[:6]) == second
+
+
+def test_a_ref_that_a_later_commit_begins_like_is_ambiguous(
+    services: Services, ada: Actor, repo: Repo, commit: Commit, set_ref, as_ada: TestClient
+):
+    landed = commit(AddBytes("a", b"1")).commit_id
+    set_ref("branch", "abcdef0", landed)
+    set_ref("tag", "a" * 39, landed)
+    assert resolve(services, ada, "abcdef0") == landed
+    later = "abcdef0" + "1" * 33
+    with services.database.write() as write:
+        write.add(_revision(repo, later))
+    with pytest.raises(errors.AmbiguousRevision) as caught:
+        resolve(services, ada, "abcdef0")
+    assert "refs/heads/abcdef0" in str(caught.value.next)
+    assert resolve(services, ada, "refs/heads/abcdef0") == landed
+    assert resolve(services, ada, later) == resolve(services, ada, later[:8]) == later
+    refused = as_ada.get("/api/models/ada/penguins/revision/abcdef0")
+    assert refused.status_code < 500
+    assert "refs/heads/abcdef0" in refused.json()["error"]
+    assert as_ada.get("/api/models/ada/penguins/revision/refs%2Fheads%2Fabcdef0").json()["sha"] == landed
+
+
 FORBIDDEN_REFS = [
     "",
     "/",

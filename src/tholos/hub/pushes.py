@@ -39,7 +39,7 @@ from tholos.hub.packs import Pack, PackedObject, PackLimits
 from tholos.hub.proposals import Proposals, proposal_number, proposal_ref
 from tholos.hub.quotas import Quota, require_room, room_for
 from tholos.hub.repos import get_repo
-from tholos.hub.revisions import RefKind, note_ref, refuse_nested
+from tholos.hub.revisions import RefKind, note_ref, refuse_nested, refuse_passing_for_a_commit
 from tholos.kit.blobs import Blob
 from tholos.kit.clock import utcnow
 from tholos.kit.database import ReadSession, WriteSession
@@ -419,6 +419,7 @@ def _move_one(
         return
     arrival = verdict.arrival
     assert arrival is not None
+    refuse_passing_for_a_commit(write, repo, short, arrival.commit_id)
     if ref is None:
         refuse_nested(write, repo, ref_kind, short)
     _insert_tags(write, arrival)

@@ -12,7 +12,15 @@ from tholos.accounts.service import record_audit
 from tholos.hub import repository
 from tholos.hub.ancestry import Position, ancestry, count_ancestry
 from tholos.hub.commits import card_of, index_card
-from tholos.hub.errors import AmbiguousRevision, EntryNotFound, InvalidPath, RefExists, RefProtected, RevisionNotFound
+from tholos.hub.errors import (
+    AmbiguousRevision,
+    EntryNotFound,
+    InvalidPath,
+    InvalidRefName,
+    RefExists,
+    RefProtected,
+    RevisionNotFound,
+)
 from tholos.hub.gitobjects import is_commit_id
 from tholos.hub.models import Ref, Repo, Revision
 from tholos.hub.names import HEADS, MAIN, TAGS, RepoKind, check_ref_name
@@ -44,6 +52,8 @@ def resolve(read: ReadSession, actor: Actor, kind: RepoKind, name: str, rev: str
     """The repo "namespace/name" and the revision that ``rev`` names in it.
 
     ``rev`` is a full commit id, a branch, a tag, a full ref name, or the first seven or more digits of a commit id.
+    A full commit id is never anything else. What is both a branch or tag and the beginning of another commit's id
+    is ambiguous, so that no ref can pass for a commit.
 
     Raises InvalidName, RepoNotFound, RevisionNotFound, AmbiguousRevision.
     """
@@ -65,12 +75,18 @@ def revision_of(read: ReadSession, repo: Repo, rev: str) -> Revision:
         if found is None:
             raise missing
         return found
+    candidates = repository.revisions_by_prefix(read, repo.id, rev)
     for ref_name in (rev,) if rev.startswith("refs/") else (HEADS + rev, TAGS + rev):
         if ref := repository.ref(read, repo.id, ref_name):
+            if any(candidate.commit_id != ref.commit_id for candidate in candidates):
+                raise AmbiguousRevision(
+                    f'"{rev}" is a ref of {repo.label} and the beginning of a commit\'s id.',
+                    next=f'Write "{ref_name}" for the ref, or the full id of the commit.',
+                    revision=rev,
+                )
             target = repository.revision(read, repo.id, ref.commit_id)
             assert target is not None  # a foreign key holds it
             return target
-    candidates = repository.revisions_by_prefix(read, repo.id, rev)
     if not candidates:
         raise missing
     if len(candidates) > 1:
@@ -189,6 +205,7 @@ def set_ref(
                 next=f'Choose another name, or repeat with "force" to move it to {target.commit_id}.',
                 revision=ref.commit_id,
             )
+        refuse_passing_for_a_commit(write, repo, ref_name, target.commit_id)
         before = ref.commit_id if ref else None
         if ref is None:
             refuse_nested(write, repo, ref_kind, ref_name)
@@ -243,6 +260,16 @@ def refuse_nested(write: WriteSession, repo: Repo, ref_kind: RefKind, ref_name: 
                 f'The {ref_kind} "{other}" exists already, and git cannot keep "{ref_name}" beside it.',
                 next='Choose a name that is not nested in the other one\'s, such as "experiment-2".',
             )
+
+
+def refuse_passing_for_a_commit(write: WriteSession, repo: Repo, ref_name: str, commit_id: str) -> None:
+    """Raises InvalidRefName for a branch or tag with the abbreviated id of a commit at which it would not point."""
+    found = repository.revisions_by_prefix(write, repo.id, ref_name)
+    if any(other.commit_id != commit_id for other in found):
+        raise InvalidRefName(
+            f'"{ref_name}" cannot name a branch or tag here: the id of a commit of this repo begins so.',
+            next='Choose a name that cannot be taken for that commit, for example "experiment-2" or "v1.0".',
+        )
 
 
 def note_ref(

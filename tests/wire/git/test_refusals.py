@@ -193,6 +193,10 @@ def test_tags_of_folders_and_bad_names(copy: Git, model: tholos.Model):
     refused(copy, model, "should be a commit|lacks", "plain-folder")
     refused(copy, model, "neither a branch nor a tag", "HEAD:refs/notes/x")
     refused(copy, model, "looks like the id of a commit", f"HEAD:refs/heads/{'a' * 40}")
+    first = copy("rev-parse", "HEAD~1").strip()
+    refused(copy, model, "begins so", f"HEAD:refs/heads/{first[:7]}")
+    refused(copy, model, "begins so", f"HEAD:refs/tags/{first[:12]}")
+    copy("push", "origin", f"{first}:refs/tags/{first[:7]}")
     copy("tag", "-a", "v1", "-m", "x")
     refused(copy, model, "A branch cannot point at an annotated tag|trying to write non-commit", "v1:refs/heads/v1")
 
