@@ -5,8 +5,10 @@ The program's arguments are <endpoint> <token> <token of another user> [<check> 
 
 from __future__ import annotations
 
+import atexit
 import os
 import random
+import shutil
 import sys
 import tempfile
 from pathlib import Path
@@ -17,6 +19,7 @@ SERVER, TOKEN, OTHER = sys.argv[1:4]
 WIRE = CountingProxy(SERVER)
 ENDPOINT = WIRE.url
 SCRATCH = Path(tempfile.mkdtemp(prefix="hf-client-"))
+atexit.register(shutil.rmtree, SCRATCH, ignore_errors=True)
 os.environ.update(
     HF_ENDPOINT=ENDPOINT,
     HF_TOKEN=TOKEN,
@@ -27,8 +30,10 @@ os.environ.update(
 
 import huggingface_hub as hf  # noqa: E402 - it reads the environment
 
-XET = os.environ.get("HF_HUB_DISABLE_XET") != "1"
-UPLOADS_BY_XET = XET and tuple(int(part) for part in hf.__version__.split(".")[:2]) >= (1, 20)
+UPLOADS_BY_XET = os.environ.get("HF_HUB_DISABLE_XET") != "1" and tuple(
+    int(part) for part in hf.__version__.split(".")[:2]
+) >= (1, 20)
+"""Where this is so, large files go up by Xet, and come down by it when they are larger than the server's setting."""
 api = hf.HfApi()
 stranger = hf.HfApi(token=OTHER)
 anonymous = hf.HfApi(token=False)

@@ -8,7 +8,7 @@ import random
 from pathlib import Path
 
 # First, for it sets what the client reads from the environment:
-from suite_basis import SCRATCH, TOKEN, UPLOADS_BY_XET, WIRE, XET, api, check, check_alone, get, new_repo
+from suite_basis import SCRATCH, TOKEN, UPLOADS_BY_XET, WIRE, api, check, check_alone, get, new_repo
 
 # isort: split
 import huggingface_hub as hf
@@ -110,7 +110,7 @@ def segmented_file():
     api.upload_file(path_or_fileobj=str(file), path_in_repo="segmented.bin", repo_id=repo)
     WIRE.forget()
     path = hf.hf_hub_download(repo, "segmented.bin", cache_dir=SCRATCH / "segmented")
-    if XET:
+    if UPLOADS_BY_XET:
         asked = {(get.path, get.start) for get in WIRE.gets if "/reconstructions/" in get.path}
         assert len(asked) > 1, [get.path for get in WIRE.gets]
     got = hashlib.sha256()
