@@ -5,7 +5,7 @@ import json
 import os
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -168,7 +168,7 @@ def test_who_may_not(cas: TestClient, grant: Grant, stored: File, services: Serv
 
 
 @pytest.fixture
-def at_platform(platform: Any, tmp_path: Path) -> Callable[..., Any]:
+def at_platform(platform: Any, tmp_path: Path) -> Iterator[Callable[..., Any]]:
     """Runs hf-xet against the running platform: `run("upload", "write", paths=[…])`."""
     settings = platform.settings
     services = Services(settings, Database(settings.resolved_database_url), open_blob_store(settings))
@@ -191,7 +191,8 @@ def at_platform(platform: Any, tmp_path: Path) -> Callable[..., Any]:
         return json.loads(done.stdout)["answer"]
 
     run.services, run.repo = services, repo  # type: ignore[attr-defined]
-    return run
+    yield run
+    services.database.close()
 
 
 def test_the_real_client_sends_and_fetches(at_platform: Any, tmp_path: Path):
