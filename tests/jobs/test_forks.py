@@ -75,3 +75,13 @@ async def test_jobs_that_die_with_it_run_again(queue: Queue, runner_process: Run
     go_on.touch()
     job = await queue.until_ended(job_id)
     assert (job.state, job.attempt, queue.effects(job_id)) == (JobState.SUCCEEDED, 2, 1)
+
+
+async def test_libraries_are_loaded_once_for_all_who_come_later(queue: Queue, start_runner: Callable[..., object]):
+    loaded = []
+    for kind in (samples.LOADED, samples.LOADED_BEFORE, samples.LOADED):
+        job_id = queue.enqueue(kind, module="mailbox")
+        if not loaded:
+            start_runner()
+        loaded.append((await queue.until_ended(job_id)).result)
+    assert loaded == [{"loaded": False}, {"loaded": True}, {"loaded": True}]

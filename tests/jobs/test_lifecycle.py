@@ -73,9 +73,9 @@ def test_jobs_are_claimed_once_each_and_in_order(queue: Queue, settings: Setting
 def test_only_jobs_of_known_kinds_are_claimed(queue: Queue):
     queue.enqueue(samples.DOUBLE, value=1)
     with queue.database.write() as write:
-        assert not repository.any_due(write, ["other.kind"])
+        assert repository.next_due(write, ["other.kind"]) is None
         assert repository.claim(write, "node", ["other.kind"], LEASE_S) is None
-        assert repository.any_due(write, ["other.kind", "sample.double"])
+        assert repository.next_due(write, ["other.kind", "sample.double"]) == "sample.double"
 
 
 def test_an_expired_run_goes_back_to_the_queue_and_its_child_is_refused(queue: Queue):
@@ -199,7 +199,7 @@ def test_an_idle_look_at_the_queue_reads_only_due_jobs(queue: Queue):
         connection = read.connection()
         asked: list[tuple[str, tuple[object, ...]]] = []
         event.listen(connection, "before_cursor_execute", lambda *call: asked.append((call[2], call[3])))
-        repository.any_due(read, ["a"])
+        repository.next_due(read, ["a"])
         repository.expired(read)
         plans = [connection.exec_driver_sql(f"EXPLAIN QUERY PLAN {sql}", given).all() for sql, given in list(asked)]
     assert "USING INDEX ix_jobs_due" in str(plans[0])

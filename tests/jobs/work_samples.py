@@ -175,6 +175,11 @@ def _publish_effect(ctx: JobContext) -> Publish:
     return publish
 
 
+def loaded(ctx: JobContext) -> Publish:
+    """Whether a module is imported already, which the work has not done itself."""
+    return _result({"loaded": ctx.payload["module"] in sys.modules})
+
+
 def _kind(name: str, **options: Any) -> JobKind:
     return JobKind(f"sample.{name}", work=f"work_samples:{name}", **options)
 
@@ -190,6 +195,8 @@ UNAVAILABLE_ONCE, DIE, LEAVE, SEGFAULT = (
 DOOMED = JobKind("sample.doomed", work="work_samples:die", max_attempts=2)
 HANG, IGNORE_SIGTERM, SPAWN = _kind("hang"), _kind("ignore_sigterm"), _kind("spawn")
 HOARD = _kind("hoard", limits=Limits(memory_mb=300))
+LOADED = _kind("loaded")
+LOADED_BEFORE = JobKind("sample.reader", work="work_samples:loaded", libraries=("mailbox", "not_installed_either"))
 SLOW = JobKind("sample.slow", work="work_samples:hang", limits=Limits(time_s=0.5))
 EFFECT, HALF_EFFECT = _kind("effect"), _kind("half_effect")
 MISSING = JobKind("sample.missing", work="work_samples:not_there")

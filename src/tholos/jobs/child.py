@@ -6,7 +6,7 @@ its own, and all tie their lives to who started them: children to the server, th
 
 A request is an order with two descriptors (the child's end of its channel, its log), answered with the child's number,
 or the number of a dead child, answered with its exit code (negative: the signal) and the seconds of processor time
-that it used. A blank answer means that there is no child.
+that it used. A blank answer means that there is no child. "load" and names of modules has these imported too.
 """
 
 from __future__ import annotations
@@ -27,6 +27,7 @@ from tholos.jobs.order import Order
 from tholos.kit.processes import die_with_parent
 
 READY = b"ready"
+LOAD = b"load "
 MAX_MESSAGE = 1 << 16
 _BEGUN = b"1"
 _NO_CHILD = b" "
@@ -38,7 +39,7 @@ def main() -> int:
     descriptor, runner, *modules = sys.argv[1:]
     die_with_parent(int(runner))
     faulthandler.enable()
-    _preload(modules)
+    _preload(["tholos.jobs.execution", *modules])
     order = _serve(socket.socket(fileno=int(descriptor)))
     if order is None:
         return 0
@@ -48,7 +49,7 @@ def main() -> int:
 
 
 def _preload(modules: list[str]) -> None:
-    for module in ("tholos.jobs.execution", *modules):
+    for module in modules:
         with suppress(ImportError):  # the child that needs it says so, in its own log
             import_module(module)
     gc.collect()
@@ -64,6 +65,10 @@ def _serve(requests: socket.socket) -> tuple[Order, int] | None:
             return None
         if message.isdigit():
             requests.send(_reap(int(message)))
+            continue
+        if message.startswith(LOAD):
+            _preload(message.removeprefix(LOAD).decode().split())
+            requests.send(READY)
             continue
         channel, log = descriptors
         order = Order.decode(message)

@@ -12,10 +12,10 @@ import time
 from collections.abc import Iterable, Mapping
 from threading import Lock
 
-from tholos.jobs.child import MAX_MESSAGE, READY
+from tholos.jobs.child import LOAD, MAX_MESSAGE, READY
 from tholos.jobs.order import Order
 
-_ANSWER_S = 60.0
+_ANSWER_S = 120.0
 _IDLE_S = 300.0
 
 
@@ -32,6 +32,7 @@ class ForkServer:
         self._requests: socket.socket | None = None
         self._one_at_a_time = Lock()
         self._is_ready = False
+        self._loaded: set[str] = set()
         self._used_at = 0.0
 
     def start(self) -> None:
@@ -54,7 +55,7 @@ class ForkServer:
                 pass_fds=[theirs.fileno()],
                 start_new_session=True,
             )
-        self._requests, self._is_ready = ours, False
+        self._requests, self._is_ready, self._loaded = ours, False, set()
 
     def wait(self) -> None:
         """Waits until it has imported what it imports. Raises OSError when it ends first."""
@@ -62,6 +63,18 @@ class ForkServer:
             if not self._is_ready and self._receive() != READY:
                 raise ConnectionResetError("the fork server ended before it was ready")
             self._is_ready = True
+
+    def load(self, libraries: Iterable[str]) -> None:
+        """Waits as ``wait`` does and has the process import these as well. Raises OSError when it ends first."""
+        self.wait()
+        missing = sorted(set(libraries) - self._loaded)
+        if not missing:
+            return
+        with self._one_at_a_time:
+            self._open().send(LOAD + " ".join(missing).encode())
+            if self._receive() != READY:
+                raise ConnectionResetError("the fork server ended while it imported libraries")
+        self._loaded.update(missing)
 
     def fork(self, order: Order, channel: int, log: int) -> int:
         """Starts a child with copies of these descriptors; returns its number. Raises OSError."""

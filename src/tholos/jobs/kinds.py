@@ -32,6 +32,9 @@ class JobKind:
     """How often the work is begun at most, when its process is killed or its machine is lost."""
     background: bool = False
     """Work that nobody waits for, run in places of its own: it takes none from the others, nor they from it."""
+    libraries: tuple[str, ...] = ()
+    """Modules that the work imports as it goes and that take seconds; they must start no thread when imported. The
+    first job of the kind has them loaded where children are forked, so that the next find them there."""
 
     @property
     def module(self) -> str:

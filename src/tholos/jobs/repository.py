@@ -266,10 +266,10 @@ def delete_lineage_links(write: WriteSession, target_urn: str) -> None:
 # -- for the engine
 
 
-def any_due(read: ReadSession, kinds: Collection[str]) -> bool:
-    """Whether a claim would find a job. Asked first, so that an idle runner takes no writer lock."""
-    query = exists().where(_IS_QUEUED, Job.available_at <= database_now(), Job.kind.in_(kinds))
-    return bool(read.scalar(select(query)))
+def next_due(read: ReadSession, kinds: Collection[str]) -> str | None:
+    """The kind of the job that a claim would find, if any. Asked first, so that an idle runner takes no writer lock."""
+    due = select(Job.kind).where(_IS_QUEUED, Job.available_at <= database_now(), Job.kind.in_(kinds))
+    return read.scalar(due.order_by(Job.available_at, Job.id).limit(1))
 
 
 def claim(write: WriteSession, runner: str, kinds: Collection[str], lease_s: float) -> Job | None:

@@ -113,10 +113,11 @@ class JobRunner:
 
     async def _start_next(self, kinds: Sequence[str]) -> Attempt | None:
         """Claims a job of these kinds and starts its child; None when there is none, or it could not be started."""
-        if not await asyncio.to_thread(self._any_due, kinds):
+        due = await asyncio.to_thread(self._next_due, kinds)
+        if due is None:
             return None
         self._forks.start()  # before the claim, whose lease is running from then on
-        await asyncio.to_thread(self._forks.wait)
+        await asyncio.to_thread(self._forks.load, self._kinds.get(due).libraries)
         job = await asyncio.to_thread(self._claim, kinds)
         if job is None:
             return None
@@ -139,9 +140,9 @@ class JobRunner:
         log.info("job started", job=job.id, kind=job.kind, attempt=job.attempt, pid=attempt.pid)
         return attempt
 
-    def _any_due(self, kinds: Sequence[str]) -> bool:
+    def _next_due(self, kinds: Sequence[str]) -> str | None:
         with self._database.read() as read:
-            return repository.any_due(read, kinds)
+            return repository.next_due(read, kinds)
 
     def _claim(self, kinds: Sequence[str]) -> Job | None:
         with self._database.write() as write:
