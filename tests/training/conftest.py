@@ -6,7 +6,6 @@ import io
 import json
 import socket
 import sys
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +15,6 @@ import pytest
 from fastapi.testclient import TestClient
 
 from tholos.accounts.authorization import Actor
-from tholos.app import create_app
 from tholos.data import view
 from tholos.data.splits import Method, SplitSpec, split
 from tholos.data.stored_splits import files_of
@@ -115,10 +113,9 @@ def workshop(services: Services, ada: Actor, tmp_path: Path) -> Workshop:
 
 
 @pytest.fixture
-def client(services: Services) -> Iterator[TestClient]:
+def client(anyone: TestClient) -> TestClient:
     """The application, asked by nobody in particular."""
-    with TestClient(create_app(services), raise_server_exceptions=False) as asker:
-        yield asker
+    return anyone
 
 
 @pytest.fixture
