@@ -110,20 +110,26 @@ def test_kill_while_files_are_uploaded_and_committed(own_platform: Platform, tmp
         assert set(acknowledged.values()) <= names
 
 
-def test_kill_during_a_training(own_platform: Platform, tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    "victim",
+    [
+        "child",
+        pytest.param("gateway", marks=pytest.mark.long),
+        pytest.param("agent", marks=pytest.mark.long),  # `make test` kills one in test_postgres.py
+    ],
+)
+def test_kill_during_a_training(own_platform: Platform, tmp_path: Path, victim: str) -> None:
     with connected(own_platform) as client:
         data = push_table(client, tmp_path)
-    for victim in ("child", "gateway", "agent"):
-        with connected(own_platform) as client:
-            job = client.train(data, f"admin/{victim}", target="label", algorithm="auto", budget_s=6)
-            eventually(lambda job=job: job.refresh().progress.fraction > 0, "the training to begin")
-            kill(own_platform, victim)
-        with connected(own_platform) as client:
-            again = client.jobs.get(job.id)
-            result = again.result(timeout=180)
-            assert (again.refresh().attempt >= 2) == (victim != "gateway")
-            revisions = client.model(f"admin/{victim}").revisions()
-            assert [revision.id for revision in revisions if revision.job_id == job.id] == [result["revision"]]
+        job = client.train(data, "admin/trained", target="label", algorithm="auto", budget_s=6)
+        eventually(lambda: job.refresh().progress.fraction > 0, "the training to begin")
+        kill(own_platform, victim)
+    with connected(own_platform) as client:
+        again = client.jobs.get(job.id)
+        result = again.result(timeout=180)
+        assert (again.refresh().attempt >= 2) == (victim != "gateway")
+        revisions = client.model("admin/trained").revisions()
+        assert [revision.id for revision in revisions if revision.job_id == job.id] == [result["revision"]]
 
 
 @pytest.mark.long
