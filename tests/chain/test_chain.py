@@ -88,6 +88,7 @@ def test_auto_keeps_a_leaderboard_and_replays_to_the_same_figures(client: tholos
     assert first["validation"] == again["validation"]
 
 
+@pytest.mark.long
 def test_regression_and_compare(client: tholos.Client) -> None:
     name = "admin/diabetes"
     client.datasets.import_("sklearn:diabetes", name).result(timeout=120)
