@@ -7,6 +7,7 @@ import json
 import struct
 import warnings
 from functools import cache
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -117,7 +118,7 @@ def mlflow_folder(folder: Path, model: Any, form: str = "skops", *, example: boo
 
 
 def gguf_bytes(*, metadata: dict[str, Any] | None = None, tensors: int = 2) -> bytes:
-    """A GGUF file as llama.cpp's converter lays it out, with a header that tells of a small Llama."""
+    """A GGUF file as llama.cpp's converter lays it out, with the header of a small Llama and empty tensors."""
     entries: dict[str, Any] = {
         "general.architecture": "llama",
         "general.name": "Tiny",
@@ -129,20 +130,93 @@ def gguf_bytes(*, metadata: dict[str, Any] | None = None, tensors: int = 2) -> b
         "tokenizer.chat_template": "{{ messages }}",
         **(metadata or {}),
     }
+    described = [(f"blk.{place}.weight", (64, 32), 12, 0) for place in range(tensors)]
+    return _gguf(entries, described, b"\0" * 4096)
+
+
+LETTERS = "abcdefghijklmnopqrstuvwxyz"
+ANSWER_BEGINS_AT = (
+    "{% for message in messages %}{{ message.content }}{% endfor %}{% if add_generation_prompt %}M{% endif %}"
+)
+"""A chat template that has a model of letters go on from M, whatever it was told."""
+
+
+def letters_gguf(*, context: int = 2048, template: str = "", architecture: str = "llama") -> bytes:
+    """A Llama of one layer that goes on with the alphabet, ends after z, and goes round the digits without end.
+
+    Each byte is a token whose vector is that of no other; what comes out is the vector of the byte that follows.
+    """
+    rng = np.random.default_rng(0)
+    tokens = ["<unk>", "<s>", "</s>", *(f"<0x{byte:02X}>" for byte in range(256))]
+    width, count = 64, len(tokens)
+    known = rng.standard_normal((count, width)).astype("<f4")
+    known /= np.linalg.norm(known, axis=1, keepdims=True)
+    following = {3 + ord(left): 3 + ord(right) for left, right in pairwise(LETTERS)}
+    following |= {3 + ord(left): 3 + ord(right) for left, right in pairwise(LETTERS.upper())}
+    following |= {3 + ord(left): 3 + ord(right) for left, right in pairwise("01234567890")}
+    following |= {3 + ord("z"): 2, 3 + ord("Z"): 2}
+    answers = np.zeros((count, width), dtype="<f4")
+    for token in range(count):
+        answers[following.get(token, token)] += known[token]
+    weights = {
+        "token_embd.weight": known,
+        "output_norm.weight": np.ones(width, dtype="<f4"),
+        "output.weight": answers,
+        "blk.0.attn_norm.weight": np.ones(width, dtype="<f4"),
+        "blk.0.ffn_norm.weight": np.ones(width, dtype="<f4"),
+        **{f"blk.0.attn_{part}.weight": np.zeros((width, width), dtype="<f4") for part in ("q", "k", "v", "output")},
+        **{f"blk.0.ffn_{part}.weight": np.zeros((width, width), dtype="<f4") for part in ("gate", "up", "down")},
+    }
+    sizes = {"embedding_length": width, "feed_forward_length": width, "block_count": 1, "context_length": context}
+    entries: dict[str, Any] = {
+        "general.architecture": architecture,
+        "general.name": "Letters",
+        "general.file_type": 0,
+        **{f"{architecture}.{key}": value for key, value in sizes.items()},
+        f"{architecture}.attention.head_count": 2,
+        f"{architecture}.attention.layer_norm_rms_epsilon": 1e-5,
+        f"{architecture}.vocab_size": count,
+        "tokenizer.ggml.model": "llama",
+        "tokenizer.ggml.tokens": tokens,
+        "tokenizer.ggml.scores": [0.0] * count,
+        "tokenizer.ggml.token_type": [2, 3, 3, *[6] * 256],
+        "tokenizer.ggml.bos_token_id": 1,
+        "tokenizer.ggml.eos_token_id": 2,
+        **({"tokenizer.chat_template": template} if template else {}),
+    }
+    data, described = b"", []
+    for name, values in weights.items():
+        described.append((name, values.shape[::-1], 0, len(data)))
+        data += values.tobytes()
+        data += b"\0" * (-len(data) % 32)
+    return _gguf(entries, described, data)
+
+
+def _gguf(entries: dict[str, Any], tensors: list[tuple[str, tuple[int, ...], int, int]], data: bytes) -> bytes:
+    """``tensors``: name, extents, type, place in ``data``."""
     out = io.BytesIO()
-    out.write(b"GGUF" + struct.pack("<IQQ", 3, tensors, len(entries)))
+    out.write(b"GGUF" + struct.pack("<IQQ", 3, len(tensors), len(entries)))
     for key, value in entries.items():
         out.write(_gguf_text(key))
-        if isinstance(value, str):
-            out.write(struct.pack("<I", 8) + _gguf_text(value))
-        elif isinstance(value, list):
-            out.write(struct.pack("<IIQ", 9, 8, len(value)) + b"".join(map(_gguf_text, value)))
+        if isinstance(value, list):
+            kind = _GGUF_ITEMS[type(value[0])]
+            out.write(struct.pack("<IIQ", 9, kind, len(value)) + b"".join(map(_gguf_value, value)))
         else:
-            out.write(struct.pack("<II", 4, value))
-    for place in range(tensors):
-        out.write(_gguf_text(f"blk.{place}.weight") + struct.pack("<IQQIQ", 2, 64, 32, 12, 0))
-    out.write(b"\0" * 4096)
+            out.write(struct.pack("<I", _GGUF_TYPES[type(value)]) + _gguf_value(value))
+    for name, extents, kind, offset in tensors:
+        out.write(_gguf_text(name) + struct.pack(f"<I{len(extents)}QIQ", len(extents), *extents, kind, offset))
+    out.write(b"\0" * (-out.tell() % 32) + data)
     return out.getvalue()
+
+
+_GGUF_TYPES = {int: 4, float: 6, str: 8}
+_GGUF_ITEMS = {int: 5, float: 6, str: 8}
+
+
+def _gguf_value(value: Any) -> bytes:
+    if isinstance(value, str):
+        return _gguf_text(value)
+    return struct.pack("<f" if isinstance(value, float) else "<I", value)
 
 
 def _gguf_text(text: str) -> bytes:

@@ -13,7 +13,8 @@ import pytest
 from onnx import TensorProto, helper
 
 from tholos.imports.errors import NotImportable
-from tholos.imports.gguf import read_header
+from tholos.runtimes.errors import BrokenModel
+from tholos.runtimes.gguf_header import read_header
 
 
 def header(entries: int = 0, tensors: int = 0, rest: bytes = b"", version: int = 3) -> bytes:
@@ -64,14 +65,14 @@ MLMODEL = "flavors:\n  sklearn:\n    pickled_model: {path}\n    serialization_fo
     ],
 )
 def test_a_gguf_header_that_lies_is_refused(data, why):
-    with pytest.raises(NotImportable, match=why):
+    with pytest.raises(BrokenModel, match=why):
         read_header(io.BytesIO(data), len(data))
 
 
 @pytest.mark.parametrize("cut", [4, 20, 60, 200])
 def test_a_gguf_file_that_is_cut_off_is_refused(cut):
     data = foreign.gguf_bytes()[:cut]
-    with pytest.raises(NotImportable, match="ends within"):
+    with pytest.raises(BrokenModel, match="ends within"):
         read_header(io.BytesIO(data), len(data))
 
 
@@ -120,6 +121,16 @@ CASES: dict[str, tuple[Callable[[], dict[str, bytes]], str]] = {
     "a config.json of brackets": (lambda: {"config.json": b"[" * 100_000}, "not JSON"),
     "a config.json of something else": (lambda: {"config.json": b"{}"}, "neither model_type nor architectures"),
     "a GGUF file that is text": (lambda: {"m.gguf": b"hello"}, "does not begin"),
+    "a GGUF file cut off in its weights": (lambda: {"m.gguf": foreign.letters_gguf()[:-4096]}, "cut off"),
+    "a part of a GGUF model": (lambda: {"m.gguf": foreign.gguf_bytes(metadata={"split.count": 3})}, "several parts"),
+    "an adapter in GGUF": (
+        lambda: {"m.gguf": foreign.gguf_bytes(metadata={"general.type": "adapter"})},
+        "of the type 'adapter'",
+    ),
+    "a GGUF file of a strange alignment": (
+        lambda: {"m.gguf": foreign.gguf_bytes(metadata={"general.alignment": 33})},
+        "not a power of two",
+    ),
 }
 
 
@@ -198,10 +209,26 @@ def test_safetensors_that_lie_are_said_to_be_damaged(described, header, data):
         ({"input_names": ["a", "a", "b", "c"]}, "two inputs have the same name"),
         ({"task": "tabular-regression"}, "answers 3 numbers a row"),
         ({"task": "image-classification"}, "cannot serve as image-classification"),
+        ({"task": "text-generation"}, "cannot serve as text-generation"),
     ],
 )
 def test_corrections_that_do_not_fit_are_refused(described, imported, bench, corrections, why):
     described({"net.onnx": foreign.network_onnx()})
+    with pytest.raises(NotImportable, match=why):
+        imported(**corrections)
+    assert "model.json" not in bench.files("ada/foreign")
+
+
+@pytest.mark.parametrize(
+    ("corrections", "why"),
+    [
+        ({"task": "text-classification"}, "cannot serve as text-classification"),
+        ({"label_names": ["a", "b"]}, "no classes"),
+        ({"input_names": ["a", "b"]}, "2 input names were given"),
+    ],
+)
+def test_corrections_of_a_language_model_that_do_not_fit_are_refused(described, imported, bench, corrections, why):
+    described({"m.gguf": foreign.letters_gguf()})
     with pytest.raises(NotImportable, match=why):
         imported(**corrections)
     assert "model.json" not in bench.files("ada/foreign")

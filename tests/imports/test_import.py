@@ -9,6 +9,8 @@ import foreign_models as foreign
 import numpy as np
 import pytest
 
+from tholos import runtimes
+from tholos.hub import service as hub
 from tholos.runtimes import ModelDescription, load
 from tholos.tasks.signature import decode
 
@@ -157,18 +159,65 @@ def test_a_model_fitted_on_an_array_takes_names_from_the_user(described, importe
     assert given == names[foreign.unnamed().predict(foreign.IRIS.to_numpy())].tolist()
 
 
-def test_a_gguf_file_is_described_and_honestly_not_served(described, imported, bench, as_ada):
+def test_a_gguf_file_serves_as_its_weights_say(described, imported, bench, tmp_path):
+    told = described({"letters.gguf": foreign.letters_gguf()})
+    found = {item["name"]: item["value"] for item in told["facts"]}
+    assert (told["task"], told["runtime"], told["importable"]) == ("text-generation", "gguf", True)
+    assert (found["architecture"], found["quantization"], found["served context"]) == ("llama", "F32", 2048)
+    assert (found["inputs"], found["output"], found["chat template"]) == (["text: text"], "generated_text", False)
+    assert set(told["guessed"]) == {"task", "example"}
+    done = imported()
+    assert (done["deployable"], done["lacks"]) == (True, "")
+    assert "`tholos[llm]`" in bench.files("ada/foreign")["README.md"].decode()
+    folder = bench.lay_out("ada/foreign", tmp_path / "served")
+    assert answers(folder, [{"text": "uvw"}, {"text": "w"}]) == [
+        {"output": "xyz", "finish_reason": "stop"},
+        {"output": "xyz", "finish_reason": "stop"},
+    ]
+
+
+def test_a_gguf_header_tells_what_the_model_is(described, bench, imported):
     told = described({"tiny.gguf": foreign.gguf_bytes()})
-    assert told["task"] == "text-generation"
     found = {item["name"]: item["value"] for item in told["facts"]}
     assert (found["architecture"], found["quantization"], found["parameters"]) == ("llama", "Q4_K_M", 4096)
     assert (found["context length"], found["chat template"], found["tokenizer"]) == (2048, True, "gpt2")
+    imported()
+    assert b"pipeline_tag: text-generation" in bench.files("ada/foreign")["README.md"]
+
+
+def test_a_gguf_model_of_embeddings_is_described_and_honestly_not_served(described, imported, as_ada):
+    told = described({"tiny.gguf": foreign.gguf_bytes(metadata={"general.architecture": "bert"})})
+    assert told["task"] == "feature-extraction"
     assert told["obstacle"]["code"] == "runtime_missing"
     assert not imported()["deployable"]
-    assert b"pipeline_tag: text-generation" in bench.files("ada/foreign")["README.md"]
     refused = as_ada.post("/api/v1/deployments", json={"model": "ada/foreign"})
     assert refused.status_code == 422
-    assert "no runtime of this installation serves it yet" in refused.json()["error"]["message"]
+
+
+def test_a_deployment_without_the_runtime_is_refused_with_what_to_install(described, imported, as_ada, monkeypatch):
+    described({"letters.gguf": foreign.letters_gguf()})
+    imported()
+    monkeypatch.setitem(runtimes.EXTRAS, "gguf", ("llm", ("no_such_module",)))
+    refused = as_ada.post("/api/v1/deployments", json={"model": "ada/foreign"})
+    assert (refused.status_code, refused.json()["error"]["code"]) == (422, "runtime_not_installed")
+    assert "pip install 'tholos[llm]'" in refused.json()["error"]["next"]
+    assert as_ada.get("/api/v1/models/ada/foreign/description").json()["lacks"]["code"] == "runtime_not_installed"
+
+
+def test_what_generates_text_is_neither_evaluated_nor_compiled_nor_trained(described, imported, bench, as_ada):
+    described({"letters.gguf": foreign.letters_gguf()})
+    imported()
+    repo = hub.ensure_repo(bench.services.database, bench.services.blobs, bench.owner, hub.RepoKind.DATASET, "ada/rows")
+    rows = [hub.AddBytes("data.csv", b"text,generated_text\na,b\n")]
+    hub.commit(bench.services.database, bench.services.blobs, bench.owner, repo, rows, "Push")
+    asked = {"model": "ada/foreign", "dataset": "ada/rows", "split": "all"}
+    refused = as_ada.post("/api/v1/evaluate", json=asked)
+    assert (refused.status_code, refused.json()["error"]["code"]) == (422, "not_evaluable")
+    refused = as_ada.post("/api/v1/compile", json={"model": "ada/foreign"})
+    assert (refused.status_code, refused.json()["error"]["code"]) == (422, "nothing_to_compile")
+    asked = {"dataset": "ada/rows", "model": "ada/new", "target": "generated_text", "task": "text-generation"}
+    refused = as_ada.post("/api/v1/train", json=asked)
+    assert (refused.status_code, refused.json()["error"]["code"]) == (400, "task_unknown")
 
 
 def test_a_transformers_folder_is_described_and_honestly_not_served(described, as_ada):

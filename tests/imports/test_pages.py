@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import foreign_models as foreign
 
+from tholos import runtimes
 from tholos.jobs.models import Job
 
 
@@ -28,9 +29,20 @@ def test_the_page_shows_what_was_guessed_and_its_form_imports(bench, as_ada, as_
 
 
 def test_a_model_that_is_not_served_says_so_on_its_page(bench, as_ada):
-    bench.push("ada/tiny", {"tiny.gguf": foreign.gguf_bytes(metadata={"general.name": "<script>alert(1)</script>"})})
+    metadata = {"general.architecture": "bert", "general.name": "<script>alert(1)</script>"}
+    bench.push("ada/tiny", {"tiny.gguf": foreign.gguf_bytes(metadata=metadata)})
     bench.settle()
     shown = as_ada.get("/ada/tiny").text
     assert "no runtime of this installation serves it yet" in shown
     assert "Make it deployable" not in shown
     assert "<script>alert" not in shown
+
+
+def test_a_model_whose_runtime_is_not_installed_says_what_to_install(bench, as_ada, monkeypatch):
+    monkeypatch.setitem(runtimes.EXTRAS, "gguf", ("llm", ("no_such_module",)))
+    bench.push("ada/letters", {"letters.gguf": foreign.letters_gguf()})
+    bench.settle()
+    shown = as_ada.get("/ada/letters").text
+    assert "This installation lacks no_such_module" in shown
+    assert "tholos[llm]" in shown
+    assert "Make it deployable" in shown

@@ -22,7 +22,9 @@ if TYPE_CHECKING:
 
 app = group("Look at models, describe and correct them.")
 
-TaskName = Literal["tabular-classification", "tabular-regression", "text-classification", "image-classification"]
+TaskName = Literal[
+    "tabular-classification", "tabular-regression", "text-classification", "image-classification", "text-generation"
+]
 Task = Annotated[TaskName | None, typer.Option(help="What it does, where its files do not say or mislead.")]
 Labels = Annotated[str, typer.Option("--label-names", help="Its classes in the order of its outputs: a,b,c.")]
 Inputs = Annotated[str, typer.Option("--input-names", help="Its inputs in its own order: a,b,c.")]
@@ -177,6 +179,8 @@ def show_description(found: Description) -> None:
         print_fields({"format": found.format, "task": found.task, "runtime": found.runtime})
     if found.obstacle is not None:
         say_error(found.obstacle.message, found.obstacle.next)
+    elif found.lacks is not None:
+        say_error(found.lacks.message, found.lacks.next)
     elif found.importable:
         say(f"  → Make it deployable: tholos models correct {found.model}")
     elif found.guessed:
@@ -187,7 +191,7 @@ def _finish(client: Client, job: Job, *, detach: bool, as_json: bool) -> None:
     def show(result: Mapping[str, Any]) -> None:
         print(result["revision"], flush=True)
         show_description(client.model(f"{result['model']}@{result['revision']}").describe())
-        if result["deployable"]:
+        if result["deployable"] and not result.get("lacks"):
             say(f"  → Serve it: tholos deploy {result['model']}")
 
     finish(job, show, detach=detach, as_json=as_json)

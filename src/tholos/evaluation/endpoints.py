@@ -12,7 +12,14 @@ from tholos.accounts.errors import MissingScope
 from tholos.data.errors import SplitNotFound
 from tholos.evaluation import service
 from tholos.evaluation.comparison import compare
-from tholos.evaluation.errors import EvaluationNotFound, NotAModel, NotComparable, NotEvaluated, PlotNotFound
+from tholos.evaluation.errors import (
+    EvaluationNotFound,
+    NotAModel,
+    NotComparable,
+    NotEvaluable,
+    NotEvaluated,
+    PlotNotFound,
+)
 from tholos.evaluation.schemas import ComparisonOut, EvaluateIn, EvaluationDetail, EvaluationOut, EvaluationPage
 from tholos.hub.errors import AmbiguousRevision, RepoNotFound, RevisionNotFound
 from tholos.jobs.schemas import JobOut
@@ -32,7 +39,9 @@ _INERT = {"Content-Security-Policy": "default-src 'none'; style-src 'unsafe-inli
 @router.post(
     "/evaluate",
     status_code=202,
-    responses=responses([RepoNotFound, RevisionNotFound, AmbiguousRevision, SplitNotFound, NotAModel, MissingScope]),
+    responses=responses(
+        [RepoNotFound, RevisionNotFound, AmbiguousRevision, SplitNotFound, NotAModel, NotEvaluable, MissingScope]
+    ),
 )
 def evaluate(body: EvaluateIn, actor: CurrentActor, services: ServicesDep) -> JobOut:
     """Starts a job that measures a model revision on one split of a dataset revision."""

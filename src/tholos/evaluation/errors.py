@@ -1,6 +1,7 @@
 """What can go wrong with an evaluation.
 
-Refusals to a caller:     EvaluationNotFound 404 · PlotNotFound 404 · NotEvaluated 422 · NotComparable 422
+Refusals to a caller:     EvaluationNotFound 404 · PlotNotFound 404 · NotEvaluable 422 ·
+                          NotEvaluated 422 · NotComparable 422
 Reasons a job failed:     ColumnsMissing · NothingToEvaluate · NotAModel (kept on the job as code, message, next)
 """
 
@@ -25,6 +26,12 @@ class NotAModel(Unprocessable):
     """The revision holds no model that can be loaded."""
 
     code = "not_a_model"
+
+
+class NotEvaluable(Unprocessable):
+    """There are no figures by which models of this task are judged."""
+
+    code = "not_evaluable"
 
 
 class ColumnsMissing(Unprocessable):

@@ -12,7 +12,7 @@ from tholos.accounts.authorization import Action, Actor, authorize, hidden, may
 from tholos.data.errors import SplitNotFound
 from tholos.data.stored_splits import DEFAULT, list_splits
 from tholos.evaluation import repository
-from tholos.evaluation.errors import EvaluationNotFound, PlotNotFound
+from tholos.evaluation.errors import EvaluationNotFound, NotEvaluable, PlotNotFound
 from tholos.evaluation.kinds import EVALUATE
 from tholos.evaluation.models import Evaluation
 from tholos.evaluation.subject import subject_of
@@ -25,6 +25,7 @@ from tholos.kit.blobs import BlobStore
 from tholos.kit.database import ReadSession
 from tholos.kit.paging import DEFAULT_LIMIT, Page
 from tholos.kit.services import Services
+from tholos.tasks.task import TRAINABLE
 
 DEFAULT_SPLIT = "test"
 ALL_ROWS = "all"
@@ -71,8 +72,8 @@ def start(
 ) -> Job:
     """Queue the evaluation of a model revision on one split ("all": on every row) of a dataset revision.
 
-    The actor must be able to read both. Raises as `hub.resolve`, GatedRepo, ContentDeleted, NotAModel, SplitNotFound,
-    and MissingScope for a token that may only read.
+    The actor must be able to read both. Raises as `hub.resolve`, GatedRepo, ContentDeleted, NotAModel, NotEvaluable,
+    SplitNotFound, and MissingScope for a token that may only read.
     """
     with services.database.read() as read:
         model_repo, model_revision = hub.resolve(read, actor, hub.RepoKind.MODEL, model, revision)
@@ -81,6 +82,7 @@ def start(
         hub.require_content(read, actor, data_repo)
         subject = subject_of(read, services.blobs, model_repo, model_revision.commit_id)
         hub.require_kept(read, model_repo, subject.served)
+        _require_metrics(subject.model.task)
         if split != ALL_ROWS:
             _require_subset(read, services.blobs, data_repo, data_revision, split)
     request = Request(
@@ -172,6 +174,15 @@ def predictions_path(read: ReadSession, blobs: BlobStore, actor: Actor, evaluati
     evaluation = get(read, actor, evaluation_id).evaluation
     hub.require_content(read, actor, hub.get_repo_by_id(read, actor, evaluation.data_repo_id))
     return blobs.path(evaluation.predictions_sha256)
+
+
+def _require_metrics(task_id: str) -> None:
+    """Refuse a model whose answers nothing here can be held against. Raises NotEvaluable."""
+    if task_id not in TRAINABLE:
+        raise NotEvaluable(
+            f"The model does {task_id}, for which there are no figures here yet.",
+            next=f"Evaluate a model of one of these tasks: {', '.join(TRAINABLE)}.",
+        )
 
 
 def _require_subset(read: ReadSession, blobs: BlobStore, repo: hub.Repo, revision: hub.Revision, subset: str) -> None:

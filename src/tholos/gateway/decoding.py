@@ -15,6 +15,8 @@ MAX_DEPTH = 16
 """Levels of lists and objects in a body. The deepest honest input, a list of images as pixels, has five."""
 MAX_BATCH_BYTES = 256 << 20
 """Bytes of tensors that one request may become: a small file may hold a large image."""
+MAX_GENERATED_ROWS = 16
+"""Rows that one request may have a text generated for: each takes seconds, and whoever asks next waits for all."""
 
 _SCHEMA = "See the deployment's schema for the expected input and an example."
 _IMAGE = "image/"
@@ -49,7 +51,8 @@ def decode_input(body: bytes, content_type: str) -> Any:
 
 
 def encode_batch(signature: Signature, value: Any, max_rows: int) -> Batch:
-    """The batch for an input, of at most ``max_rows`` rows and MAX_BATCH_BYTES bytes.
+    """The batch for an input, of at most ``max_rows`` rows and MAX_BATCH_BYTES bytes (MAX_GENERATED_ROWS of texts to be
+    generated).
 
     Raises one of ``tholos.tasks.errors``, naming row and field.
     """
@@ -58,6 +61,8 @@ def encode_batch(signature: Signature, value: Any, max_rows: int) -> Batch:
         if field.dtype == "image":
             row_bytes += 4 * int(np.prod(field.shape))
     fits = max(1, MAX_BATCH_BYTES // row_bytes)
+    if signature.output.kind == "text":
+        fits = min(fits, MAX_GENERATED_ROWS)
     return signature.encode(value, Limits(max_rows=min(max_rows, fits)))
 
 

@@ -7,6 +7,7 @@ from typing import Any
 from tholos.accounts.errors import InvalidToken, MissingScope, TokenExpired
 from tholos.gateway import errors
 from tholos.kit.errors import NotAuthenticated, TholosError, responses
+from tholos.runtimes.errors import TextTooLong
 from tholos.serving.errors import DeadlineExceeded, DeploymentNotFound, DeploymentStopped
 from tholos.tasks import errors as inputs
 
@@ -25,6 +26,7 @@ _ERRORS: list[type[TholosError]] = [
     MissingScope,
     DeploymentNotFound,
     errors.BodyTooLarge,
+    TextTooLong,
     DeploymentStopped,
     DeadlineExceeded,
 ]
@@ -57,7 +59,8 @@ PATHS: dict[str, Any] = {
             },
             "responses": {
                 "200": {
-                    "description": "`output` and, of classes, `probabilities` by label; `model`, `revision`, "
+                    "description": "`output` and, of classes, `probabilities` by label, of a generated text "
+                    "`finish_reason` (`stop`, or `length` where it was cut off); `model`, `revision`, "
                     "`deployment`, `request_id`. One input gets one output, a list gets lists."
                 },
                 **{str(status): answer for status, answer in responses(_ERRORS).items()},

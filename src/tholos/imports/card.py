@@ -6,6 +6,7 @@ from typing import Any
 
 from tholos.hub.cards import Card
 from tholos.imports.report import Fact, Report
+from tholos.runtimes import EXTRAS
 
 BEGIN = "<!-- tholos: begin. This part is written by importing; the rest of the page is yours. -->"
 END = "<!-- tholos: end -->"
@@ -46,6 +47,8 @@ def _part(report: Report) -> str:
         "|---|---|---|",
         *(f"| {fact.name} | {_value(fact)} | {_how(fact)} |" for fact in report.facts),
     ]
+    if report.runtime is not None and report.runtime in EXTRAS:
+        lines += ["", f"Serving it takes the extra {_code(f'tholos[{EXTRAS[report.runtime][0]}]')} on the server."]
     if report.provenance:
         lines += [
             "",

@@ -17,6 +17,8 @@ from tholos.tasks.signature import Signature, TaskId
 MAX_INPUTS = 5000
 MAX_LABELS = 10_000
 OUTPUT = "prediction"
+GENERATED = "generated_text"
+PROMPT = "Write one short sentence about the sea."
 LABELS_NEXT = "Name the classes in the order of the model's outputs: --label-names a,b,c."
 INPUTS_NEXT = "Name the inputs in the model's order: --input-names a,b,c."
 
@@ -177,6 +179,21 @@ def signature_of(
             found.read("example", shown.example, hints.source)
             return shown
     found.guess("example", example, "made up: the files hold no example that fits")
+    return signature
+
+
+def generation_signature(found: Findings, context: int) -> Signature:
+    """The signature of a model that answers a text with a text, ``context`` tokens both. Raises NotImportable."""
+    if found.corrections.label_names:
+        raise NotImportable("A model that generates text has no classes.", next="Leave --label-names out.")
+    note = "what models that generate text take and answer"
+    field = Field(name="text", dtype="text", description=f"At most {context:,} tokens, the answer included.")
+    fields = named_inputs(found, [field], how="read", note=note)
+    name = found.corrections.output_name
+    found.add("output", name or GENERATED, "given" if name else "read", "said when it was imported" if name else note)
+    output = Output(name=name or GENERATED, kind="text")
+    signature = Signature(task="text-generation", inputs=fields, output=output, example=PROMPT)
+    found.guess("example", PROMPT, "made up: the files hold none")
     return signature
 
 

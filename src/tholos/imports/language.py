@@ -4,16 +4,18 @@ from __future__ import annotations
 
 from typing import Any
 
+from tholos.imports.errors import NotImportable
 from tholos.imports.files import Files
-from tholos.imports.findings import Detected, Findings, unserved
-from tholos.imports.gguf import GgufHeader, read_header
+from tholos.imports.findings import Detected, Findings, generation_signature, unserved
+from tholos.runtimes.gguf import MAX_NEW_TOKENS, check_whole, context_of
+from tholos.runtimes.gguf_header import GgufHeader, read_header
 
 _EMBEDDERS = ("bert", "nomic-bert", "nomic-bert-moe", "jina-bert-v2", "jina-bert-v3", "gemma-embedding", "t5encoder")
 _MAX_SHOWN = 200
 
 
 def read_gguf(files: Files, path: str, found: Findings) -> Detected:
-    """Describe the file at ``path`` by its header. Raises NotImportable."""
+    """Describe the file at ``path`` by its header. Raises NotImportable, BrokenModel."""
     with files.open(path) as file:
         header = read_header(file, files.size(path))
     architecture = header.architecture[:_MAX_SHOWN]
@@ -25,17 +27,25 @@ def read_gguf(files: Files, path: str, found: Findings) -> Detected:
     else:
         found.guess("quantization", header.main_type, "the type of most of its parameters")
     for name, key in (("context length", "context_length"), ("layers", "block_count"), ("width", "embedding_length")):
-        if isinstance(value := header.metadata.get(f"{architecture}.{key}"), int):
+        if (value := header.count(key)) is not None:
             found.read(name, value, f"{architecture}.{key}")
     found.read("tokenizer", _text(header.metadata.get("tokenizer.ggml.model")) or "none", "tokenizer.ggml.model")
     if vocabulary := header.lengths.get("tokenizer.ggml.tokens"):
         found.read("vocabulary", vocabulary, "tokenizer.ggml.tokens")
-    template = "tokenizer.chat_template" in header.metadata
-    found.read("chat template", template, "tokenizer.chat_template")
+    found.read("chat template", header.chat_template, "tokenizer.chat_template")
     for key in ("general.name", "general.license", "general.quantized_by", "general.source.url"):
         if text := _text(header.metadata.get(key)):
             found.provenance[key.removeprefix("general.")] = text
-    return found.blocked(unserved(f"This GGUF model ({architecture or 'architecture not named'})"))
+    check_whole(header)
+    if found.task == "feature-extraction":
+        return found.blocked(unserved(f"This GGUF model of embeddings ({architecture or 'architecture not named'})"))
+    if found.task != "text-generation":
+        raise NotImportable(f"A GGUF model cannot serve as {found.task}.", next="Leave --task out.")
+    context = context_of(header)
+    found.read(
+        "served context", context, f"tokens of text and answer, of which the answer has at most {MAX_NEW_TOKENS}"
+    )
+    return found.served(generation_signature(found, context), "gguf", path, None)
 
 
 def _task(header: GgufHeader, architecture: str, found: Findings) -> None:

@@ -22,7 +22,7 @@ _BY_SUFFIX: tuple[tuple[str, FormatName, str], ...] = (
 )
 
 
-UNSERVED_FORMATS = frozenset({"gguf", "transformers"})
+UNSERVED_FORMATS = frozenset({"transformers"})
 """Formats that are described, but that no runtime here loads."""
 
 

@@ -77,10 +77,11 @@ class DescriptionOut(BaseModel):
     signature: dict[str, Any] | None
     provenance: dict[str, Any]
     obstacle: ObstacleOut | None
+    lacks: ObstacleOut | None = Field(description="What the server has to be given before it can serve the model.")
 
     @classmethod
     def of(cls, found: Described) -> DescriptionOut:
-        report, model = found.report, found.model
+        report, model, lacks = found.report, found.model, found.lacks
         obstacle = report.obstacle if report else None
         told: dict[str, Any] | None = None
         if found.error is not None:
@@ -107,4 +108,5 @@ class DescriptionOut(BaseModel):
             signature=signature,
             provenance=report.provenance if report else {},
             obstacle=None if told is None else ObstacleOut(**told),
+            lacks=None if lacks is None else ObstacleOut(code=lacks.code, message=lacks.message, next=lacks.next),
         )

@@ -21,7 +21,8 @@ from tholos.kit.clock import utcnow
 from tholos.kit.database import ReadSession, WriteSession
 from tholos.kit.outbox import Handlers
 from tholos.kit.services import Services
-from tholos.runtimes.errors import BrokenModel
+from tholos.runtimes import missing
+from tholos.runtimes.errors import BrokenModel, RuntimeNotInstalled
 from tholos.runtimes.model import MODEL_JSON, ModelDescription
 
 State = Literal["ready", "pending", "failed", "none"]
@@ -49,6 +50,12 @@ class Described:
     def deployable(self) -> bool:
         """Whether the revision holds a description that a deployment can follow."""
         return self.model is not None
+
+    @property
+    def lacks(self) -> RuntimeNotInstalled | None:
+        """What this installation has to be given before it can serve the model."""
+        serves = self.model.serve if self.model else self.report.runtime if self.report else None
+        return missing(serves or "")
 
     @property
     def importable(self) -> bool:

@@ -23,6 +23,7 @@ from tholos.jobs.context import JobContext, Publish
 from tholos.jobs.lineage import Edge
 from tholos.kit.clock import utcnow
 from tholos.kit.database import WriteSession
+from tholos.runtimes import missing
 from tholos.runtimes.model import (
     MODEL_JSON,
     MODEL_ONNX,
@@ -140,7 +141,8 @@ def _description(ctx: JobContext, subject: _Subject, detected: Detected, correct
     report, signature = detected.report, detected.signature
     assert signature is not None
     assert report.runtime is not None
-    estimator = next((str(fact.value) for fact in report.facts if fact.name == "estimator"), f"{report.format} graph")
+    told = {fact.name: str(fact.value) for fact in report.facts}
+    title = told.get("estimator") or told.get("architecture") or f"{report.format} graph"
     if detected.made is None:
         sha256 = subject.files.sha256(detected.artifact)
     else:
@@ -150,7 +152,7 @@ def _description(ctx: JobContext, subject: _Subject, detected: Detected, correct
     return ModelDescription(
         task=signature.task,
         signature=signature,
-        algorithm=AlgorithmUse(name="imported", title=estimator),
+        algorithm=AlgorithmUse(name="imported", title=title),
         artifacts=(Artifact(format=report.runtime, file=detected.artifact, sha256=sha256),),
         serve=report.runtime,
         training=TrainingRecord(data=data, job_id=ctx.job_id),
@@ -179,6 +181,7 @@ def _summary(subject: _Subject, revision: str, report: Report) -> dict[str, Any]
         "runtime": report.runtime,
         "deployable": report.obstacle is None,
         "guessed": list(report.guessed),
+        "lacks": lacks.message if (lacks := missing(report.runtime or "")) else "",
     }
     if report.obstacle is not None:
         found["obstacle"] = report.obstacle.message

@@ -6,24 +6,60 @@
 from __future__ import annotations
 
 import importlib
+import importlib.util
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from tholos.runtimes.base import LoadedModel, Runtime
-from tholos.runtimes.errors import UnknownFormat
+from tholos.runtimes.errors import RuntimeNotInstalled, UnknownFormat
 from tholos.runtimes.model import MODEL_JSON, ModelDescription
 from tholos.runtimes.pickles import pickle_in, refuse
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-__all__ = ["RUNTIMES", "LoadedModel", "ModelDescription", "Runtime", "load", "runtime"]
+__all__ = [
+    "EXTRAS",
+    "RUNTIMES",
+    "LoadedModel",
+    "ModelDescription",
+    "Runtime",
+    "load",
+    "missing",
+    "require",
+    "runtime",
+]
 
 RUNTIMES: Mapping[str, str] = {
     "skops": "tholos.runtimes.skops:SkopsRuntime",
     "onnx": "tholos.runtimes.onnx:OnnxRuntime",
+    "gguf": "tholos.runtimes.gguf:GgufRuntime",
 }
 """Where each format's runtime lives; imported when first asked for, with the library that it needs."""
+
+EXTRAS: Mapping[str, tuple[str, tuple[str, ...]]] = {
+    "gguf": ("llm", ("xllamacpp",)),
+}
+"""Formats whose libraries an installation may lack: the extra of this package, and the modules that it brings."""
+
+
+def missing(format: str) -> RuntimeNotInstalled | None:  # noqa: A002 - the file's own word
+    """Why nothing here runs this format, where a library is not installed. Imports nothing."""
+    extra, modules = EXTRAS.get(format, ("", ()))
+    absent = [module for module in modules if importlib.util.find_spec(module) is None]
+    if not absent:
+        return None
+    return RuntimeNotInstalled(
+        f"This installation lacks {' and '.join(absent)}, which runs {format} models.",
+        next=f"Install it where the server runs, `pip install 'tholos[{extra}]'`, start the server again, and deploy.",
+        extra=extra,
+    )
+
+
+def require(format: str) -> None:  # noqa: A002 - the file's own word
+    """Raise RuntimeNotInstalled where nothing here runs this format for want of a library."""
+    if (problem := missing(format)) is not None:
+        raise problem
 
 
 def runtime(format: str) -> Runtime:  # noqa: A002 - the file's own word
@@ -31,6 +67,7 @@ def runtime(format: str) -> Runtime:  # noqa: A002 - the file's own word
 
     Raises:
         UnknownFormat: there is none.
+        RuntimeNotInstalled: the library that it needs is not there.
 
     """
     place = RUNTIMES.get(format)
@@ -38,6 +75,7 @@ def runtime(format: str) -> Runtime:  # noqa: A002 - the file's own word
         raise UnknownFormat(
             f"No runtime loads the format {format!r}.", next=f"Formats that load: {', '.join(sorted(RUNTIMES))}."
         )
+    require(format)
     module, _, name = place.partition(":")
     loaded: Runtime = getattr(importlib.import_module(module), name)()
     return loaded

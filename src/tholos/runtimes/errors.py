@@ -5,7 +5,7 @@ NotFound (404)
 InvalidInput (400)
   UnknownFormat
 Unprocessable (422)
-  BrokenModel · UntrustedTypes · PickleRefused
+  BrokenModel · UntrustedTypes · PickleRefused · RuntimeNotInstalled · TextTooLong
 """
 
 from __future__ import annotations
@@ -43,3 +43,15 @@ class PickleRefused(Unprocessable):
     """The file is a pickle, which can run any code when it is loaded; it was not opened."""
 
     code: ClassVar[str] = "pickle_refused"
+
+
+class RuntimeNotInstalled(Unprocessable):
+    """The library that runs this format is not part of the server's installation."""
+
+    code: ClassVar[str] = "runtime_not_installed"
+
+
+class TextTooLong(Unprocessable):
+    """The text has more tokens than the model's context holds."""
+
+    code: ClassVar[str] = "text_too_long"

@@ -366,10 +366,14 @@ class Deployment(Result):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Prediction(Result):
-    """An answer. For one input ``output`` is one value and ``probabilities`` one mapping; for many, lists of them."""
+    """An answer. For one input ``output`` is one value and ``probabilities`` one mapping; for many, lists of them.
+
+    ``finish_reason`` of a generated text: ``stop``, or ``length`` where it was cut off.
+    """
 
     output: Any
     probabilities: Any = None
+    finish_reason: Any = None
     model: str = ""
     revision: str = ""
     deployment: str = ""
@@ -455,6 +459,8 @@ class Description(Result):
     signature: Mapping[str, Any] | None = None
     provenance: Mapping[str, Any] = field(default_factory=dict)
     obstacle: Failure | None = None
+    lacks: Failure | None = None
+    """What the server has to be given before it can serve the model."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

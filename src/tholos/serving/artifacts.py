@@ -17,7 +17,7 @@ from tholos.serving.placement import ModelFile
 
 INLINE_FORMAT = "onnx"
 _MAX_DESCRIPTION_BYTES = 64 << 20
-_TRAIN = "Train a model into this repo, or push model.json with an ONNX or skops artifact, and deploy that revision."
+_TRAIN = "Train or import a model into this repo, and deploy that revision."
 
 
 def describe(blobs: BlobStore, files: Sequence[ModelFile]) -> ModelDescription:

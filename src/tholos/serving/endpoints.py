@@ -9,7 +9,7 @@ from tholos.accounts.errors import InvalidName, NameReserved
 from tholos.hub.errors import RepoNotFound, RevisionNotFound
 from tholos.kit.errors import Forbidden, responses
 from tholos.kit.http import ServicesDep
-from tholos.runtimes.errors import BrokenModel, PickleRefused
+from tholos.runtimes.errors import BrokenModel, PickleRefused, RuntimeNotInstalled
 from tholos.scanning.errors import ScanPending, UnsafeRevision
 from tholos.serving import service
 from tholos.serving.admission import policy_of
@@ -25,7 +25,7 @@ _COMMON = [DeploymentNotFound, Forbidden]
     responses=responses(
         [
             *(RepoNotFound, RevisionNotFound, NotServable, PickleRefused, BrokenModel, NotInlineable),
-            *(InvalidName, NameReserved, Forbidden, UnsafeRevision, ScanPending),
+            *(InvalidName, NameReserved, Forbidden, UnsafeRevision, ScanPending, RuntimeNotInstalled),
         ]
     ),
 )

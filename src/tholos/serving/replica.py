@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Protocol
 
 from tholos.kit.errors import TholosError
 from tholos.kit.logs import get_logger
+from tholos.runtimes.errors import TextTooLong
 from tholos.serving.errors import InferenceFailed, OutputMisfit, ReplicaBusy, ReplicaLost
 from tholos.serving.frames import PROTOCOL_VERSION, Failure, Frame, FrameError, Hello, Infer, Result, encode, read_frame
 from tholos.serving.warmup import WarmUp, infer, load_warm, rows_of
@@ -204,6 +205,8 @@ def _failure(code: str, message: str) -> TholosError:
         return ReplicaBusy(next="Repeat the request after the time in Retry-After.")
     if code == OutputMisfit.code:
         return OutputMisfit(message, next="Train or compile the model again.")
+    if code == TextTooLong.code:
+        return TextTooLong(message, next="Shorten the text.")
     return InferenceFailed(message, next="Check the input against the deployment's schema and example.")
 
 

@@ -25,7 +25,7 @@ from tholos.kit.database import Database, ReadSession, WriteSession
 from tholos.kit.ids import new_id
 from tholos.kit.outbox import emit
 from tholos.kit.paging import Page
-from tholos.runtimes import ModelDescription
+from tholos.runtimes import ModelDescription, require
 from tholos.serving import repository
 from tholos.serving.admission import Policy, admit, loaded_files
 from tholos.serving.artifacts import describe, place_for
@@ -89,7 +89,7 @@ def deploy(
     What ``policy`` does not let in is not loaded (`admission.admit`).
 
     Raises RepoNotFound, RevisionNotFound, NotServable, PickleRefused, NotInlineable, InvalidName, NameReserved,
-    AccountNotFound, Forbidden, UnsafeRevision, ScanPending.
+    AccountNotFound, Forbidden, UnsafeRevision, ScanPending, RuntimeNotInstalled.
     """
     choice = _choose(database, blobs, actor, model=model, revision=revision, home=home)
     namespace, short = _split(name or choice.model, actor)
@@ -107,7 +107,7 @@ def rollback(database: Database, blobs: BlobStore, actor: Actor, name: str) -> V
     had allowed it.
 
     Raises DeploymentNotFound, Forbidden, NothingToRollBackTo, UnsafeRevision, NotServable when its files have gone,
-    and RepoNotFound, GatedRepo or ContentDeleted when the actor may not have them any more.
+    RuntimeNotInstalled, and RepoNotFound, GatedRepo or ContentDeleted when the actor may not have them any more.
     """
     with database.read() as read:
         found = _authorized(read, actor, Action.WRITE, name)
@@ -118,7 +118,7 @@ def rollback(database: Database, blobs: BlobStore, actor: Actor, name: str) -> V
             )
         previous = repository.version(read, found.id, found.previous_version)
         _require_had(read, actor, previous)
-    describe(blobs, files_from_json(previous.files))
+    require(describe(blobs, files_from_json(previous.files)).serve)
     with database.write() as write:
         deployment = _held(write, actor, name)
         choice = _Choice(
@@ -217,6 +217,7 @@ def _choose(database: Database, blobs: BlobStore, actor: Actor, *, model: str, r
         if entry.sha256 is not None and entry.size is not None
     ]
     described = describe(blobs, files)
+    require(described.serve)
     place = place_for(described, home)
     return _Choice(repo.id, repo.full_name, commit.commit_id, place, files, loaded_files(described))
 

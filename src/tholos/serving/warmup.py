@@ -80,7 +80,7 @@ def infer(model: LoadedModel, batch: Batch) -> Outputs:
 
 def _misfit(signature: Signature, outputs: Outputs, rows: int) -> str | None:
     if signature.output.labels is None:
-        values = outputs.get("value", ())
+        values = outputs.get("value" if signature.output.kind == "number" else "text", ())
         return None if len(values) == rows else f"it answered {len(values)} of {rows} rows"
     labels = len(signature.output.labels)
     index = outputs.get("label_index", np.empty(0, np.int64))
@@ -103,6 +103,8 @@ def _warm_up(model: LoadedModel) -> WarmUp:
         ) from error
     batch = {name: np.repeat(tensor, WARM_UP_ROWS, axis=0) for name, tensor in example.items()}
     try:
+        if model.signature.output.kind == "text":  # seconds a row: once is enough to see that it answers
+            return WarmUp(1, _timed(model, example))
         decode(model.signature, infer(model, example))
         seconds = [_timed(model, batch) for _ in range(1 + _TIMED_RUNS)]
     except InferenceFailed as error:

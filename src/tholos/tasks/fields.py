@@ -62,9 +62,9 @@ class Output:
 
     name: str
     """The target column's name in the training data."""
-    kind: Literal["class", "number"]
+    kind: Literal["class", "number", "text"]
     labels: tuple[Label, ...] | None = None
-    """The classes, in the order of the model's probabilities; JSON types are kept. None for a number."""
+    """The classes, in the order of the model's probabilities; JSON types are kept. None for a number or a text."""
 
 
 def label_key(label: Label) -> str:

@@ -5,6 +5,7 @@ Pure: importing this module imports neither pandas, scikit-learn, pyarrow nor Pi
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any, Literal, TypeAlias
@@ -19,12 +20,13 @@ from tholos.tasks.fields import NUMERIC, Field, Label, Output, label_key
 __all__ = ["Batch", "Field", "Label", "Limits", "Output", "Outputs", "Signature", "TaskId", "decode", "label_key"]
 
 TaskId: TypeAlias = Literal[
-    "tabular-classification", "tabular-regression", "text-classification", "image-classification"
+    "tabular-classification", "tabular-regression", "text-classification", "image-classification", "text-generation"
 ]
 
 Outputs: TypeAlias = dict[str, np.ndarray[Any, Any]]
 """What every runtime answers. Classification: `label_index` int64 [rows] and `probabilities` float [rows, labels].
-Regression: `value` float64 [rows]."""
+Regression: `value` float64 [rows]. Generation: `text` and `finish_reason` (`stop`, or `length` where the text was cut
+off), object of str [rows]."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -99,20 +101,28 @@ class Signature:
         return signature
 
 
+_KINDS: Mapping[str, str] = {"tabular-regression": "number", "text-generation": "text"}
+_SOLE: Mapping[str, set[str]] = {
+    "text-classification": {"text"},
+    "image-classification": {"image"},
+    "text-generation": {"text"},
+}
+"""Tasks with one input, and its type."""
+
+
 def _problem(signature: Signature) -> str | None:
     if not signature.inputs:
         return "it has no inputs"
     if len(set(signature.names)) != len(signature.names):
         return "two inputs have the same name"
-    regression = signature.task == "tabular-regression"
-    if (signature.output.kind == "number") != regression:
+    if signature.output.kind != _KINDS.get(signature.task, "class"):
         return f"the output of {signature.task} cannot be a {signature.output.kind}"
-    if regression == bool(signature.output.labels):
-        return "a class output needs labels and a number output has none"
+    if (signature.output.kind == "class") != bool(signature.output.labels):
+        return "a class output needs labels and any other has none"
     if len({label_key(label) for label in signature.output.labels or ()}) != len(signature.output.labels or ()):
         return "two labels read the same"
     dtypes = {item.dtype for item in signature.inputs}
-    sole = {"text-classification": {"text"}, "image-classification": {"image"}}.get(signature.task)
+    sole = _SOLE.get(signature.task)
     if sole is not None and (dtypes != sole or len(signature.inputs) != 1):
         return f"{signature.task} has exactly one input, of type {next(iter(sole))}"
     if sole is None and dtypes & {"text", "image"}:
@@ -128,7 +138,8 @@ def _problem(signature: Signature) -> str | None:
 def decode(signature: Signature, outputs: Outputs) -> list[dict[str, Any]]:
     """Turn a runtime's outputs into JSON values, one object per row.
 
-    Classification: `{"output": label, "probabilities": {label: p}}`; regression: `{"output": number}`.
+    Classification: `{"output": label, "probabilities": {label: p}}`; regression: `{"output": number}`; generation:
+    `{"output": text, "finish_reason": "stop" or "length"}`.
 
     Raises:
         OutputNotFinite: the model answered NaN or infinity (input far outside what it learned from).
@@ -138,6 +149,11 @@ def decode(signature: Signature, outputs: Outputs) -> list[dict[str, Any]]:
         values = np.asarray(outputs["value"], dtype=np.float64).reshape(-1)
         _refuse_not_finite(np.isfinite(values))
         return [{"output": value} for value in values.tolist()]
+    if signature.output.kind == "text":
+        return [
+            {"output": text, "finish_reason": reason}
+            for text, reason in zip(outputs["text"].tolist(), outputs["finish_reason"].tolist(), strict=True)
+        ]
     labels = signature.output.labels or ()
     indices = np.asarray(outputs["label_index"]).reshape(-1).tolist()
     probabilities = outputs.get("probabilities")

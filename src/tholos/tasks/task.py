@@ -23,11 +23,12 @@ class Task:
     """What the model takes, in words."""
     output: str
     """What the model answers, in words."""
-    output_kind: Literal["class", "number"]
+    output_kind: Literal["class", "number", "text"]
     dtypes: tuple[Dtype, ...]
     """The types of input fields."""
     metrics: tuple[Metric, ...]
-    """In the order in which they are shown; the first is the one by which models are ranked."""
+    """In the order in which they are shown; the first is the one by which models are ranked. None where models are
+    neither trained nor evaluated here."""
     form: str
     """What a page asks for: `fields` (one control per field), `text` (a text area) or `file` (an image)."""
 
@@ -82,10 +83,23 @@ _ALL = (
         metrics=CLASSIFICATION_METRICS,
         form="file",
     ),
+    Task(
+        id="text-generation",
+        title="Text generation",
+        input="A text.",
+        output="A text.",
+        output_kind="text",
+        dtypes=("text",),
+        metrics=(),
+        form="text",
+    ),
 )
 
 TASKS: Mapping[str, Task] = {item.id: item for item in _ALL}
 """Every task by its id (the ids are Hugging Face's pipeline tags)."""
+
+TRAINABLE: tuple[TaskId, ...] = tuple(item.id for item in _ALL if item.metrics)
+"""The ids of those whose models are trained and evaluated here."""
 
 
 def task(task_id: str) -> Task:
@@ -100,4 +114,19 @@ def task(task_id: str) -> Task:
         near = difflib.get_close_matches(task_id, TASKS, n=1)
         hint = f"Did you mean {near[0]!r}? " if near else ""
         raise UnknownTask(f"There is no task {task_id!r}.", next=f"{hint}Tasks are: {', '.join(TASKS)}.")
+    return found
+
+
+def trainable_task(task_id: str) -> Task:
+    """The task of this id, whose models are trained here.
+
+    Raises:
+        UnknownTask: there is none, or models for it are only served.
+
+    """
+    found = task(task_id)
+    if not found.metrics:
+        raise UnknownTask(
+            f"Models for {found.id} are served here, not trained.", next=f"Tasks to train for: {', '.join(TRAINABLE)}."
+        )
     return found

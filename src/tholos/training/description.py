@@ -22,10 +22,11 @@ import math
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, Final, cast, get_args
+from typing import Any, Final, cast
 
 from tholos.hub.cards import MAX_METADATA_BYTES, parse_metadata
 from tholos.tasks.signature import TaskId
+from tholos.tasks.task import TRAINABLE
 from tholos.training.algorithm import Parameter, ParamValue
 from tholos.training.errors import BrokenDescription, InvalidParameter
 
@@ -39,7 +40,6 @@ _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,59}")
 _ENTRY = re.compile(
     r"(?P<file>[A-Za-z0-9_][A-Za-z0-9_.-]*(?:/[A-Za-z0-9_][A-Za-z0-9_.-]*)*\.py):(?P<name>[A-Za-z_]\w*)", re.ASCII
 )
-_TASKS: Final = get_args(TaskId)
 _FIELDS = ("title", "summary", "tasks", "entry", "returns", "scale", "citation", "parameters")
 _TYPES: Final = {"integer": "int", "number": "float", "string": "choice", "boolean": "bool"}
 _OF_TYPE = {
@@ -102,12 +102,12 @@ def parse_description(data: bytes) -> Description:
 
 def _tasks(value: Any) -> tuple[TaskId, ...]:
     if not isinstance(value, list) or not value:
-        raise _broken("tasks", f"must list at least one task: {', '.join(_TASKS)}")
+        raise _broken("tasks", f"must list at least one task: {', '.join(TRAINABLE)}")
     for item in value:
-        if item not in _TASKS:
-            near = difflib.get_close_matches(str(item), _TASKS, n=1)
+        if item not in TRAINABLE:
+            near = difflib.get_close_matches(str(item), TRAINABLE, n=1)
             hint = f" (did you mean {near[0]}?)" if near else ""
-            raise _broken("tasks", f"names {item!r:.80}, which is no task{hint}; there are {', '.join(_TASKS)}")
+            raise _broken("tasks", f"names {item!r:.80}, which is no task{hint}; there are {', '.join(TRAINABLE)}")
     return cast("tuple[TaskId, ...]", tuple(dict.fromkeys(value)))
 
 

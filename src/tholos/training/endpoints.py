@@ -15,7 +15,7 @@ from tholos.jobs.schemas import JobOut
 from tholos.kit.errors import responses
 from tholos.kit.http import ServicesDep
 from tholos.tasks.errors import UnknownTask
-from tholos.tasks.task import task as known_task
+from tholos.tasks.task import trainable_task
 from tholos.training import service, shared
 from tholos.training.catalogue import catalogue, for_task
 from tholos.training.errors import (
@@ -60,7 +60,7 @@ def list_algorithms(
     task: Annotated[str | None, Query(max_length=100, description="Only those for this task.")] = None,
 ) -> AlgorithmList:
     """What can be trained: every algorithm with its documented, bounded hyper-parameters. Needs no token."""
-    entries = catalogue().values() if task is None else for_task(known_task(task).id)
+    entries = catalogue().values() if task is None else for_task(trainable_task(task).id)
     return AlgorithmList(
         items=[AlgorithmOut.of(entry) for entry in entries], options=[ParameterOut.of(item) for item in OPTIONS]
     )

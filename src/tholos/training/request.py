@@ -7,7 +7,7 @@ from dataclasses import asdict, dataclass, field
 from typing import Any
 
 from tholos.tasks.signature import TaskId
-from tholos.tasks.task import task as known_task
+from tholos.tasks.task import trainable_task
 from tholos.training.algorithm import Parameter
 from tholos.training.catalogue import AUTO, algorithm
 from tholos.training.errors import InvalidParameter
@@ -91,7 +91,7 @@ class TrainingRequest:
             if value is not None:
                 object.__setattr__(self, name, option.check(value))
         if self.task is not None:
-            known_task(self.task)
+            trainable_task(self.task)
         if self.folds is not None and self.validation is not None:
             raise InvalidParameter(
                 "validation and folds are two ways to score.", next="Give one of them.", parameter="folds"
