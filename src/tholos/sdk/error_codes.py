@@ -841,6 +841,12 @@ class NotData(errors.Unprocessable):
     default_code = "not_data"
 
 
+class NotEvaluable(errors.Unprocessable):
+    """There are no figures by which models of this task are judged."""
+
+    default_code = "not_evaluable"
+
+
 class NotEvaluated(errors.Unprocessable):
     """A revision has no evaluation to compare by."""
 
@@ -1075,6 +1081,12 @@ class RowsTooFew(errors.Unprocessable):
     default_code = "rows_too_few"
 
 
+class RuntimeNotInstalled(errors.Unprocessable):
+    """The library that runs this format is not part of the server's installation."""
+
+    default_code = "runtime_not_installed"
+
+
 class SamplesNotInstalled(errors.Unavailable):
     """The package that carries this data set is not installed."""
 
@@ -1217,6 +1229,12 @@ class TaskUnknown(errors.InvalidInput):
     """No task has this id."""
 
     default_code = "task_unknown"
+
+
+class TextTooLong(errors.Unprocessable):
+    """The text has more tokens than the model's context holds."""
+
+    default_code = "text_too_long"
 
 
 class TokenExpired(errors.NotAuthenticated):
@@ -1521,6 +1539,7 @@ BY_CODE: Mapping[str, type[errors.TholosError]] = {
     "not_comparable": NotComparable,
     "not_compilable": NotCompilable,
     "not_data": NotData,
+    "not_evaluable": NotEvaluable,
     "not_evaluated": NotEvaluated,
     "not_gated": NotGated,
     "not_offered": NotOffered,
@@ -1560,6 +1579,7 @@ BY_CODE: Mapping[str, type[errors.TholosError]] = {
     "revision_unsafe": RevisionUnsafe,
     "route_not_found": RouteNotFound,
     "rows_too_few": RowsTooFew,
+    "runtime_not_installed": RuntimeNotInstalled,
     "samples_not_installed": SamplesNotInstalled,
     "sandbox_crashed": SandboxCrashed,
     "sandbox_limit": SandboxLimit,
@@ -1584,6 +1604,7 @@ BY_CODE: Mapping[str, type[errors.TholosError]] = {
     "target_one_class": TargetOneClass,
     "target_rare_class": TargetRareClass,
     "task_unknown": TaskUnknown,
+    "text_too_long": TextTooLong,
     "token_expired": TokenExpired,
     "token_limited": TokenLimited,
     "too_many_collaborators": TooManyCollaborators,
