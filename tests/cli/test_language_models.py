@@ -92,8 +92,6 @@ def test_a_real_model_answers_the_same_each_time(tholos, smollm2):
     facts = {fact.split()[0] for fact in tholos("models", "describe", "smollm2").out.splitlines() if fact.strip()}
     assert {"architecture", "quantization", "parameters"} <= facts
     assert tholos("deploy", "smollm2").code == 0
-    first, second = (
-        tholos("predict", "smollm2", '{"text": "What is gravity?"}', "--json").json for _ in range(2)
-    )
+    first, second = (tholos("predict", "smollm2", '{"text": "What is gravity?"}', "--json").json for _ in range(2))
     assert "physics" in first["output"]
     assert (first["output"], first["finish_reason"]) == (second["output"], second["finish_reason"])

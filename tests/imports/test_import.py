@@ -18,7 +18,10 @@ from tholos.tasks.signature import decode
 def answers(folder: Path, rows: list[dict]) -> list[dict]:
     """What a replica would answer."""
     model = load(folder)
-    return decode(model.signature, model.infer(model.signature.encode(rows)))
+    try:
+        return decode(model.signature, model.infer(model.signature.encode(rows)))
+    finally:
+        model.close()
 
 
 def fact(told: dict, name: str) -> dict:

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import resource
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
 
-from tholos.runtimes import load
+from tholos.runtimes import gguf, load
 from tholos.runtimes.errors import BrokenModel, ModelFileMissing, PickleRefused, TextTooLong
 from tholos.runtimes.model import AlgorithmUse, Artifact, ModelDescription
 from tholos.tasks.signature import Field, Output, Signature, decode
@@ -101,3 +102,18 @@ def test_the_librarys_own_server_can_be_reached_by_nobody(folder):
     names = [line.split()[-1] for line in listening.splitlines() if line.endswith("http.sock")]
     assert not [name for name in names if Path(name).exists()]
     model.close()
+
+
+def test_a_template_that_would_take_all_memory_fails_alone(folder, monkeypatch):
+    monkeypatch.setattr(gguf, "SPARE_BYTES", 200 << 20)
+    template = (
+        "{% if messages[0].content == 'bomb' %}{% for i in range(1000000000) %}x{% endfor %}{% endif %}"
+        + foreign.ANSWER_BEGINS_AT
+    )
+    before = resource.getrlimit(resource.RLIMIT_DATA)
+    model = load(folder(foreign.letters_gguf(template=template)))
+    with pytest.raises(BrokenModel, match="chat template fails on this text"):
+        answers(model, ["bomb"])
+    assert answers(model, ["abc"])[0]["output"] == "NOPQRSTUVWXYZ"
+    model.close()
+    assert resource.getrlimit(resource.RLIMIT_DATA) == before

@@ -46,9 +46,10 @@ _LOG_WAIT_S = 2.0
 class GgufModel:
     """A language model in memory."""
 
-    def __init__(self, server: xllamacpp.Server, signature: Signature, *, chat: bool) -> None:
+    def __init__(self, server: xllamacpp.Server, signature: Signature, *, chat: bool, limit: _MemoryLimit) -> None:
         """``chat``: whether the model's own template makes a conversation of the text."""
         self.signature = signature
+        self._limit = limit
         self._server: xllamacpp.Server | None = server
         self._chat = chat
 
@@ -88,6 +89,7 @@ class GgufModel:
     def close(self) -> None:
         """Let go of the weights."""
         self._server = None
+        self._limit.lift()
 
 
 class GgufRuntime:
@@ -115,7 +117,13 @@ class GgufRuntime:
         with path.open("rb") as file:
             header = read_header(file, path.stat().st_size)
         check_whole(header)
-        return GgufModel(_open(path, header), model.signature, chat=header.chat_template)
+        limit = _MemoryLimit(path.stat().st_size)
+        try:
+            server = _open(path, header)
+        except BaseException:
+            limit.lift()
+            raise
+        return GgufModel(server, model.signature, chat=header.chat_template, limit=limit)
 
 
 def context_of(header: GgufHeader) -> int:
@@ -157,7 +165,6 @@ def _open(path: Path, header: GgufHeader) -> xllamacpp.Server:
     # Its threads wait for each other at every step of every token: with as many as there are processors, one busy
     # neighbour makes all of them wait.
     params.cpuparams.n_threads = params.cpuparams_batch.n_threads = max(1, len(os.sched_getaffinity(0)) // 2)
-    _limit_memory(path.stat().st_size)
     with _nobody_listens(params), _told_by_library() as told:
         try:
             return xllamacpp.Server(params)
@@ -166,19 +173,23 @@ def _open(path: Path, header: GgufHeader) -> xllamacpp.Server:
             raise BrokenModel(f"llama.cpp cannot load {path.name}: {reason}.", next=NEXT) from error
 
 
-def _limit_memory(weights: int) -> None:
-    """Keep this process from taking all memory: a template out of a file is a program, and may count to a billion.
+class _MemoryLimit:
+    """Keeps this process from taking all memory: a template out of a file is a program, and may count to a billion."""
 
-    What a model needs beside the mapped ``weights`` bytes fits well within: a copy of them in another order, and what
-    the context takes.
-    """
-    soft, hard = resource.getrlimit(resource.RLIMIT_DATA)
-    if soft != resource.RLIM_INFINITY:
-        return
-    status = Path("/proc/self/status").read_text()
-    taken = int(status.partition("VmData:")[2].split()[0]) << 10
-    limit = taken + 2 * weights + SPARE_BYTES
-    resource.setrlimit(resource.RLIMIT_DATA, (limit if hard == resource.RLIM_INFINITY else min(limit, hard), hard))
+    def __init__(self, weights: int) -> None:
+        """Leaves room for a copy of the ``weights`` mapped bytes in another order, and for the context."""
+        self._before = resource.getrlimit(resource.RLIMIT_DATA)
+        soft, hard = self._before
+        if soft != resource.RLIM_INFINITY:
+            return  # somebody set a limit already
+        status = Path("/proc/self/status").read_text()
+        taken = int(status.partition("VmData:")[2].split()[0]) << 10
+        limit = taken + 2 * weights + SPARE_BYTES
+        resource.setrlimit(resource.RLIMIT_DATA, (limit if hard == resource.RLIM_INFINITY else min(limit, hard), hard))
+
+    def lift(self) -> None:
+        """Leave the process as it was found."""
+        resource.setrlimit(resource.RLIMIT_DATA, self._before)
 
 
 @contextmanager
