@@ -7,23 +7,13 @@ Beside a running server what is uploaded or collected meanwhile is looked at twi
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any, Final
 
 from sqlalchemy import delete, exists, select
 
-from tholos.hub.gitobjects import (
-    EMPTY_TREE_ID,
-    MalformedObject,
-    ObjectType,
-    Pointer,
-    commit_id,
-    object_hasher,
-    object_id,
-    parse_tree,
-    tree_id,
-)
+from tholos.hub.gitobjects import MalformedObject, object_hasher, parse_tree
 from tholos.hub.models import (
     BlobXorb,
     GitBlob,
@@ -38,6 +28,7 @@ from tholos.hub.models import (
     StoredXorb,
 )
 from tholos.hub.repository import insert_missing
+from tholos.hub.storage.gitcheck import check_git
 from tholos.hub.storage.marking import batched, named_elsewhere
 from tholos.hub.xet.errors import InvalidXorb, XorbTooLarge
 from tholos.hub.xet.xorbs import XorbReader
@@ -129,8 +120,6 @@ class _Check:
         self._told = told
         self._sizes: dict[tuple[ObjectKind, str], int] = {}
         self._missing_links: list[dict[str, str]] = []
-        self._empty: set[str] = set()
-        """Small files whose content nobody has."""
 
     def list_store(self) -> None:
         self._sizes = {(item.kind, item.name): item.size for item in self._blobs.listing()}
@@ -274,88 +263,9 @@ class _Check:
             if any((repo_id, term.xorb) not in own for term in recipe.terms):
                 self._say("recipe", sha256, f"in the record of {repo_id} uses a xorb that is not noted as the repo's")
 
-    # -- git
-
     def git(self) -> None:
         self._told(0.86, "git objects")
-        trees: dict[str, tuple[list[str], list[str]]] = {EMPTY_TREE_ID: ([], [])}
-        for oid, data in self._stream(select(GitTree.oid, GitTree.data)):
-            try:
-                entries = parse_tree(data)
-            except MalformedObject as error:
-                self._say("tree", oid, f"is not well-formed: {error}")
-                continue
-            if tree_id(data) != oid:
-                self._say("tree", oid, f"has the id {tree_id(data)}")
-            trees[oid] = (
-                [entry.oid for entry in entries if entry.is_directory],
-                [entry.oid for entry in entries if not entry.is_directory],
-            )
-        self._check_objects("tag", select(GitTag.oid, GitTag.data))
-        files = self._files()
-        revisions = self._revisions(trees)
-        self._check_reach(trees, files, revisions)
-        self.report.checked |= {"trees": len(trees) - 1, "files": len(files), "revisions": len(revisions)}
-
-    def _check_objects(self, kind: ObjectType, query: Any) -> None:
-        for oid, data in self._stream(query):
-            if object_id(kind, data) != oid:
-                self._say(kind, oid, f"has the id {object_id(kind, data)}")
-
-    def _files(self) -> set[str]:
-        """Every file's id. A large file may be without content: that was deleted for good."""
-        files: set[str] = set()
-        query = select(GitBlob.oid, GitBlob.sha256, GitBlob.size, GitBlob.lfs, StoredBlob.size)
-        query = query.outerjoin(StoredBlob, StoredBlob.sha256 == GitBlob.sha256)
-        for oid, sha256, size, lfs, stored in self._stream(query):
-            files.add(oid)
-            if stored is None and not lfs:
-                self._empty.add(oid)
-            if stored is not None and size != stored:
-                self._say("file", oid, f"has {size} bytes by its git object and {stored} by its content")
-            if lfs and Pointer(sha256, size).oid != oid:
-                self._say("file", oid, f"is not the id of the pointer to {sha256}")
-        return files
-
-    def _revisions(self, trees: dict[str, Any]) -> dict[str, str]:
-        roots: dict[str, str] = {}
-        known: set[tuple[str, str]] = set()
-        parents: list[tuple[str, str, str]] = []
-        query = select(Revision.repo_id, Revision.commit_id, Revision.tree_id, Revision.parents, Revision.raw)
-        for repo_id, oid, tree, above, raw in self._stream(query):
-            roots[oid] = tree
-            known.add((repo_id, oid))
-            parents += [(repo_id, oid, parent) for parent in above]
-            if commit_id(raw) != oid:
-                self._say("revision", oid, f"has the id {commit_id(raw)}")
-            if not raw.startswith(b"tree " + tree.encode() + b"\n"):
-                self._say("revision", oid, "does not name the folder that the record has for it")
-            if tree not in trees:
-                self._say("tree", tree, f"is missing: the root of revision {oid}")
-        for repo_id, oid, parent in parents:
-            if (repo_id, parent) not in known:
-                self._say("revision", oid, f"has the parent {parent}, which is missing")
-        return roots
-
-    def _check_reach(
-        self, trees: dict[str, tuple[list[str], list[str]]], files: set[str], revisions: dict[str, str]
-    ) -> None:
-        pending, seen = list(set(revisions.values())), set[str]()
-        while pending:
-            oid = pending.pop()
-            if oid in seen or oid not in trees:
-                continue
-            seen.add(oid)
-            folders, contents = trees[oid]
-            pending += folders
-            for folder in folders:
-                if folder not in trees:
-                    self._say("tree", folder, f"is missing: a folder of {oid}")
-            for content in contents:
-                if content not in files:
-                    self._say("file", content, f"is missing: a file of the folder {oid}")
-                elif content in self._empty:
-                    self._say("file", content, f"has lost its content: a file of the folder {oid}")
+        self.report.checked |= check_git(self._database, self._say)
 
     # -- afterwards
 
@@ -440,10 +350,6 @@ class _Check:
     def _rows(self, query: Any) -> list[Any]:
         with self._database.read() as read:
             return list(read.execute(query))
-
-    def _stream(self, query: Any) -> Iterator[Any]:
-        with self._database.read() as read:
-            yield from read.execute(query.execution_options(yield_per=_ROWS))
 
     def _step(self, start: float, share: float, number: int, total: int, what: str) -> None:
         if number % 20 == 0:
