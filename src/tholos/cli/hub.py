@@ -41,7 +41,7 @@ def pack(ctx: typer.Context, detach: Detach = False, as_json: AsJson = False) ->
     """Cut files that came whole (by the SDK, Git LFS or git) into chunks that the versions of a repo share.
 
     The server does so by itself every THOLOS_PACK_EVERY_S, with files of THOLOS_PACK_MIN_BYTES or more. A whole file
-    stays beside its chunks until nobody can have it open: it goes when this runs again, two hours later or after that.
+    stays beside its chunks until nobody can have it open: it goes when this has run twice again, two hours apart.
 
     Examples:
       tholos hub pack
@@ -96,7 +96,7 @@ def _show_packed(found: Mapping[str, Any]) -> None:
     )
     if found["waiting"]:
         say(f"{found['waiting']} whole files ({size_text(found['waiting_bytes'])}) wait until nobody has them open.")
-        say("  → Run it again in two hours, or have the server do so: THOLOS_PACK_EVERY_S.")
+        say("  → Run it again in two hours, and in four, or have the server do so: THOLOS_PACK_EVERY_S.")
 
 
 def _show_report(report: Mapping[str, Any]) -> None:

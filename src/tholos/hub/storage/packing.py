@@ -3,15 +3,16 @@
 Each repo's files share chunks with what that repo holds already, whichever way it came, and with nothing else: whether
 others have the same must make no difference that anyone could see.
 
-The whole file stays beside its recipe, and is read, until it is certain that nobody has it open; then it goes. Wherever
-the process is killed the whole file is there, and the next run goes on.
+The whole file stays beside its recipe, and is read, for a while; then it is retired (its path is not given out any
+more), and when nobody can have the path, it goes. Wherever the process is killed the whole file is there, and the next
+run goes on.
 """
 
 from __future__ import annotations
 
 import shutil
 from array import array
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import asdict, dataclass
 from datetime import datetime, timedelta
@@ -38,7 +39,7 @@ from tholos.kit.database import Database, ReadSession
 from tholos.kit.logs import get_logger
 
 READERS_S: Final = 2 * 3600.0
-"""For how long a whole file stays beside its recipe: a link into a bucket, and the download by it, may last so long."""
+"""How long a link into a bucket and a download by it may last, and a path be kept before it is opened."""
 _ROWS: Final = 100
 _MOST_XORBS: Final = 512
 """Of a repo, the newest, are looked at for chunks to share: 32 GiB, and some 80 MB of memory."""
@@ -150,13 +151,21 @@ class _Packing:
             for start in range(0, len(ripe), _ROWS):
                 with self._database.write() as write:
                     state.keep(write, holder)
-                self._let_go([blob for blob in ripe[start : start + _ROWS] if self._is_served(blob.sha256)])
+                served = [blob for blob in ripe[start : start + _ROWS] if self._is_served(blob.sha256)]
+                retired = {blob.sha256 for blob in served if self._blobs.retire(blob.sha256)}
+                self._wait_for(retired)
+                self._let_go([blob for blob in served if blob.sha256 not in retired])
         finally:
             state.end(self._database, holder, finished=False)
 
+    def _wait_for(self, retired: Collection[str]) -> None:
+        """Whoever was given the path of one of these whole files may still open it."""
+        with self._database.write() as write:
+            write.execute(update(StoredBlob).where(StoredBlob.sha256.in_(retired)).values(packed_at=utcnow()))
+
     def _let_go(self, whole: Sequence[Blob]) -> None:
         for blob in whole:
-            self._blobs.remove("blob", blob.sha256)
+            self._blobs.drop_whole(blob.sha256)
         with self._database.write() as write:
             names = [blob.sha256 for blob in whole]
             write.execute(update(StoredBlob).where(StoredBlob.sha256.in_(names)).values(packed_at=None))

@@ -169,6 +169,15 @@ class BlobStore(Protocol):
         The caller has verified that the bytes the recipe gives have this SHA-256.
         """
 
+    def retire(self, sha256: str) -> bool:
+        """From now on the recipe is read, and nobody is given the path of the whole file beside it any more.
+
+        Returns whether anybody may have been given it until now. The caller has made sure that the recipe serves.
+        """
+
+    def drop_whole(self, sha256: str) -> None:
+        """Removes the whole file of a blob that is read by its recipe."""
+
     def recipe(self, sha256: str) -> Recipe | None:
         """The blob's recipe, if there is one. Raises DamagedBlob."""
 

@@ -25,6 +25,8 @@ from tholos.kit.settings import GIB
 _PIECE_BYTES: Final = 1 << 20
 _SHA256 = re.compile(r"[0-9a-f]{64}")
 _ABANDONED_AFTER_S: Final = 24 * 3600
+_RETIRED: Final = ".retired"
+"""Ends the name of an empty file beside a whole one, which tells that the recipe is read instead."""
 
 
 class _LocalWriter:
@@ -71,8 +73,10 @@ class LocalBlobStore:
         return _LocalWriter(self._root)
 
     def open(self, sha256: str) -> BinaryIO:
-        with suppress(FileNotFoundError):
-            return _blob_path(self._root, sha256).open("rb")
+        path = _blob_path(self._root, sha256)
+        if not _is_retired(path):
+            with suppress(FileNotFoundError):
+                return path.open("rb")
         recipe = self.recipe(sha256)
         if recipe is None:
             raise no_blob(sha256)
@@ -80,7 +84,7 @@ class LocalBlobStore:
 
     def path(self, sha256: str) -> Path:
         path = _blob_path(self._root, sha256)
-        if path.is_file():
+        if path.is_file() and not _is_retired(path):
             return path
         recipe = self.recipe(sha256)
         if recipe is None:
@@ -123,6 +127,18 @@ class LocalBlobStore:
             draft.write(recipe.encode())
             draft.publish(_recipe_path(_blob_path(self._root, sha256)), replace=True)
 
+    def retire(self, sha256: str) -> bool:
+        mark = _retired_path(_blob_path(self._root, sha256))
+        if mark.exists():
+            return False
+        mark.touch()
+        return True
+
+    def drop_whole(self, sha256: str) -> None:
+        path = _blob_path(self._root, sha256)
+        path.unlink(missing_ok=True)
+        _retired_path(path).unlink(missing_ok=True)
+
     def recipe(self, sha256: str) -> Recipe | None:
         try:
             data = _recipe_path(_blob_path(self._root, sha256)).read_bytes()
@@ -135,6 +151,8 @@ class LocalBlobStore:
 
     def listing(self) -> Iterator[StoredObject]:
         for path in self._root.glob("??/??/*"):
+            if path.suffix == _RETIRED:
+                continue
             kind: ObjectKind = "recipe" if path.suffix == ".recipe" else "blob"
             yield from _listed(kind, path)
         for path in self.xorbs.root.glob("??/??/*"):
@@ -149,7 +167,10 @@ class LocalBlobStore:
             raise no_blob(name) from None
 
     def remove(self, kind: ObjectKind, name: str) -> None:
-        self._stored_path(kind, name).unlink(missing_ok=True)
+        if kind == "blob":
+            self.drop_whole(name)
+        else:
+            self._stored_path(kind, name).unlink(missing_ok=True)
         self._cache.forget(name)
 
     def _stored_path(self, kind: ObjectKind, name: str) -> Path:
@@ -202,6 +223,14 @@ def _blob_path(root: Path, sha256: str) -> Path:
 
 def _recipe_path(path: Path) -> Path:
     return path.with_name(path.name + ".recipe")
+
+
+def _retired_path(path: Path) -> Path:
+    return path.with_name(path.name + _RETIRED)
+
+
+def _is_retired(path: Path) -> bool:
+    return _retired_path(path).exists() and _recipe_path(path).exists()
 
 
 def no_blob(sha256: str) -> BlobNotFound:

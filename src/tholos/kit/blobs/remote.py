@@ -183,6 +183,12 @@ class BucketBlobStore:
     def lay_recipe(self, sha256: str, recipe: Recipe) -> None:
         self._bucket.put(_recipe_key(sha256), recipe.encode())
 
+    def retire(self, sha256: str) -> bool:  # noqa: ARG002 - paths are those of copies here
+        return False
+
+    def drop_whole(self, sha256: str) -> None:
+        self._bucket.delete(_blob_key(sha256))
+
     def recipe(self, sha256: str) -> Recipe | None:
         key = _recipe_key(sha256)
         size = self._bucket.size(key)

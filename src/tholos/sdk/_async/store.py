@@ -34,7 +34,7 @@ class AsyncStore:
     async def pack(self) -> AsyncJob:
         """Cuts files that came whole into chunks that the versions of a repo share; its result says what that saves.
 
-        The whole files go when it runs again, two hours later or after that.
+        The whole files go when it has run twice again, two hours apart.
         """
         return await self._start("/api/v1/hub/pack", None)
 

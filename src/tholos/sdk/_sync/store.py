@@ -35,7 +35,7 @@ class Store:
     def pack(self) -> Job:
         """Cuts files that came whole into chunks that the versions of a repo share; its result says what that saves.
 
-        The whole files go when it runs again, two hours later or after that.
+        The whole files go when it has run twice again, two hours apart.
         """
         return self._start("/api/v1/hub/pack", None)
 
