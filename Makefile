@@ -24,8 +24,8 @@ test: $(SPACE)-dev system ## Run the tests, as CI does
 	$(PYTEST) -m "not long" --durations=15
 
 test-all: $(SPACE)-dev system ## Run everything: long matrices, soaks and fuzzers too; clients on both stores
-	THOLOS_TEST_FUZZ_ROUNDS=100 THOLOS_TEST_BUCKETS=1 $(PYTEST) --durations=15
-	THOLOS_TEST_PLATFORM=buckets $(PYTEST) --durations=15
+	THOLOS_TEST_FUZZ_ROUNDS=100 THOLOS_TEST_BUCKETS=1 $(PYTEST) --durations=15; first=$$?; \
+	THOLOS_TEST_PLATFORM=buckets $(PYTEST) --durations=15 && exit $$first
 
 newest-client: $(SPACE)-dev system ## Check today's release of huggingface_hub against this server
 	THOLOS_TEST_NEWEST_CLIENT=1 $(BIN)/python -m pytest tests/wire/conformance -k newest_release -rP -q

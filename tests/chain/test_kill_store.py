@@ -50,6 +50,7 @@ from huggingface_hub import HfApi
 file, path, repo = sys.argv[1:]
 print(HfApi().upload_file(path_or_fileobj=file, path_in_repo=path, repo_id=repo, commit_message=path).oid)
 """
+_COMMON = os.urandom(1_500_000)
 NDJSON = {"content-type": "application/x-ndjson"}
 
 
@@ -76,6 +77,8 @@ class Traffic:
         number = next(self.numbers)
         act = dice.choice([self.by_rest, self.by_rest, self.by_lfs, self.by_xet, self.by_xet_client, self.by_git])
         path, data = f"{act.__name__}/{number}.bin", os.urandom(dice.choice([10, 5_000, 300_000, 2_000_000]))
+        if len(data) > len(_COMMON):
+            data = _COMMON + data[len(_COMMON) :]  # chunks that others share
         self.attempted[path] = hashlib.sha256(data).hexdigest()
         over = (httpx2.HTTPError, OSError, Refused, subprocess.SubprocessError, json.JSONDecodeError)
         with suppress(*over), connected(self.platform, timeout=20) as client:

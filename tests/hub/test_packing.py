@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 from fastapi.testclient import TestClient
-from sqlalchemy import select, update
+from sqlalchemy import delete, select, update
 
 from tholos.accounts.authorization import Actor
 from tholos.hub import service as hub
@@ -262,6 +262,65 @@ def test_a_whole_file_stays_while_something_collects_or_its_recipe_is_not_served
     assert pack(readers_s=-5).released == 0
     with services.blobs.open(sha(data)) as file:
         assert file.read() == data
+
+
+def test_a_recipe_that_rotted_does_not_outlive_a_good_file(
+    services: Services, commit: Callable[..., Any], ada: Actor, pack: Pack, repo: Repo, pair: Any
+):
+    """Content is served by one repo's recipe; another repo brings it again, whole, and holds some of its chunks."""
+    if pair[1] == "bucket":
+        pytest.skip("a bucket's files cannot be damaged from here")
+    data = noise(3 * MIB)
+    commit(hub.AddBytes("weights.bin", data))
+    pack()
+    assert let_go(pack) == 1
+    with services.database.read() as read:
+        (xorb,) = read.scalars(select(RepoXorb.xorb_hash).where(RepoXorb.repo_id == repo.id)).all()
+    path = services.blobs.xorbs.path(xorb)  # type: ignore[attr-defined]
+    rotten = bytearray(path.read_bytes())
+    rotten[1_000_000] ^= 1
+    path.write_bytes(rotten)
+    other = hub.create_repo(services.database, services.blobs, ada, RepoKind.MODEL, "ada/other")
+    hub.commit(services.database, services.blobs, ada, other, [hub.AddBytes("part.bin", data[: 2 * MIB])], "Part")
+    pack()
+    services.blobs.put_bytes(data)
+    hub.commit(services.database, services.blobs, ada, other, [hub.AddBytes("weights.bin", data)], "All")
+    for _ in range(2):
+        pack()
+        let_go(pack)
+    with services.blobs.open(sha(data)) as file:
+        assert file.read() == data
+
+
+def test_chunks_that_the_repo_has_lost_meanwhile_are_not_used(
+    services: Services, commit: Callable[..., Any], pack: Pack, repo: Repo, monkeypatch: pytest.MonkeyPatch
+):
+    first = noise(2 * MIB)
+    commit(hub.AddBytes("weights.bin", first))
+    pack()
+    commit(hub.AddBytes("weights.bin", edited(first)))
+    held = xet.held_xorbs
+
+    def lose(write: Any, xorbs: Any) -> set[str]:
+        write.execute(delete(RepoXorb).where(RepoXorb.repo_id == repo.id))
+        return held(write, xorbs)
+
+    with monkeypatch.context() as patched:
+        patched.setattr(xet, "held_xorbs", lose)
+        assert pack().passed_over == 1
+    assert pack().files == 1
+    assert {damage.what for damage in verify(services.database, services.blobs).damage} <= {"recipe"}  # of the first
+
+
+def test_what_a_proposal_shares_with_gated_files_is_not_told(
+    services: Services, commit: Callable[..., Any], ada: Actor, repo: Repo, as_ada: TestClient, as_bob: TestClient
+):
+    commit(hub.AddBytes("weights.bin", b"x"))
+    with services.database.write() as write:
+        hub.update_repo(write, ada, repo.kind, repo.full_name, visibility="public", gated="manual")
+    address = "/api/v1/models/ada/penguins/usage"
+    assert as_ada.get(address).status_code == 200
+    assert as_bob.get(address).json()["error"]["code"] == "gated_repo"
 
 
 def test_collection_keeps_what_is_packed(services: Services, commit: Callable[..., Any], ada: Actor, pack: Pack):

@@ -108,4 +108,4 @@ def _show_report(report: Mapping[str, Any]) -> None:
         print(f"{item['what']} {item['name']} {item['problem']}{where}")
     say("Everything is whole." if report["sound"] else f"{report['damaged']} things are damaged.")
     if not report["sound"]:
-        say("  → Restore them from a backup, or push the named repos again; docs/operate.md says how.")
+        say("  → Restore them from a backup; docs/operate.md says how.")

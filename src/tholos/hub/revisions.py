@@ -52,8 +52,8 @@ def resolve(read: ReadSession, actor: Actor, kind: RepoKind, name: str, rev: str
     """The repo "namespace/name" and the revision that ``rev`` names in it.
 
     ``rev`` is a full commit id, a branch, a tag, a full ref name, or the first seven or more digits of a commit id.
-    A full commit id is never anything else. What is both a branch or tag and the beginning of another commit's id
-    is ambiguous, so that no ref can pass for a commit.
+    A full commit id is never anything else. A branch or tag wins over the beginning of an id, as in git: else a
+    proposed commit, whose id its author can choose, could make it useless.
 
     Raises InvalidName, RepoNotFound, RevisionNotFound, AmbiguousRevision.
     """
@@ -75,18 +75,12 @@ def revision_of(read: ReadSession, repo: Repo, rev: str) -> Revision:
         if found is None:
             raise missing
         return found
-    candidates = repository.revisions_by_prefix(read, repo.id, rev)
     for ref_name in (rev,) if rev.startswith("refs/") else (HEADS + rev, TAGS + rev):
         if ref := repository.ref(read, repo.id, ref_name):
-            if any(candidate.commit_id != ref.commit_id for candidate in candidates):
-                raise AmbiguousRevision(
-                    f'"{rev}" is a ref of {repo.label} and the beginning of a commit\'s id.',
-                    next=f'Write "{ref_name}" for the ref, or the full id of the commit.',
-                    revision=rev,
-                )
             target = repository.revision(read, repo.id, ref.commit_id)
             assert target is not None  # a foreign key holds it
             return target
+    candidates = repository.revisions_by_prefix(read, repo.id, rev)
     if not candidates:
         raise missing
     if len(candidates) > 1:

@@ -11,6 +11,7 @@ from tholos.accounts.authorization import Actor
 from tholos.accounts.models import Account
 from tholos.accounts.service import require_admin
 from tholos.hub import repository
+from tholos.hub.access import require_content
 from tholos.hub.models import Repo, RepoBlob, StoredBlob
 from tholos.hub.names import RepoKind
 from tholos.hub.quotas import Quota, quota_of, usable_account, used_repos
@@ -42,8 +43,10 @@ class AccountUsage:
 
 
 def of_repo(read: ReadSession, actor: Actor, kind: RepoKind, name: str) -> RepoUsage:
-    """Of one repo, in all its revisions. Raises RepoNotFound."""
+    """Of one repo, in all its revisions. Raises RepoNotFound, GatedRepo."""
     repo = get_repo(read, actor, kind, name)
+    # what a proposal shares with the files of a gated repo would show in the bytes that it adds
+    require_content(read, actor, repo)
     return RepoUsage(repo, statistics.repo_usage(read, repo.id))
 
 

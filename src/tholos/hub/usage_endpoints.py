@@ -73,7 +73,7 @@ class SetQuota(BaseModel, extra="forbid"):
     max_repos: Annotated[int, Field(ge=0, lt=1 << 31)] | None = None
 
 
-@router.get(f"{REPO}/usage", responses=responses([InvalidName, errors.RepoNotFound]))
+@router.get(f"{REPO}/usage", responses=responses([InvalidName, errors.RepoNotFound, errors.GatedRepo]))
 def show_repo_usage(address: AddressDep, actor: OptionalActor, read: Read) -> RepoUsageOut:
     """How much a repo holds, in all its revisions."""
     return RepoUsageOut.of(usage.of_repo(read, actor, address.kind, address.name))

@@ -21,14 +21,14 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any, Final
 
-from sqlalchemy import Select, exists, select, update
+from sqlalchemy import Select, delete, exists, select, update
 
 from tholos.hub.freshness import ContentCollected, refuse_collected
 from tholos.hub.models import BlobXorb, RepoBlob, RepoXetFile, StoredBlob
 from tholos.hub.storage import state
 from tholos.hub.xet import repository
 from tholos.hub.xet.ahead import Prefix
-from tholos.hub.xet.chunking import MAX_FILE_BYTES, ChunkedFile, chunk_file
+from tholos.hub.xet.chunking import MAX_FILE_BYTES, ChunkedFile, ChunkingFailed, chunk_file
 from tholos.hub.xet.errors import InvalidShard
 from tholos.hub.xet.hashing import HASH_BYTES, root_hash, to_hex
 from tholos.hub.xet.verification import check_sha256
@@ -62,7 +62,7 @@ class Packed:
     stored_bytes: int = 0
     """What their chunks take that were not there yet."""
     passed_over: int = 0
-    """Files that are damaged, too large, or were removed meanwhile: they stay as they are."""
+    """Files that are damaged, that the disk has no room for, or that were removed meanwhile: they stay as they are."""
     released: int = 0
     """Whole files that went, now that their recipes serve."""
     released_bytes: int = 0
@@ -100,8 +100,8 @@ def pack(
     done = 0
     for number, (repo_id, blob) in enumerate(pending, 1):
         told(done / everything, f"file {number:,} of {len(pending):,}")
-        # its chunks lie in the scratch folder, and then in the store, beside the whole file
-        if blob.size > MAX_FILE_BYTES or 2 * blob.size > room() or not packing.pack(repo_id, blob):
+        # beside the whole file its chunks lie in the scratch folder and in the store, and with a bucket a copy of it
+        if 3 * blob.size > room() or not packing.pack(repo_id, blob):
             packing.found.passed_over += 1
         done += blob.size
     packing.count_waiting()
@@ -119,7 +119,9 @@ def _whole(min_bytes: int) -> Select[str, str, int]:
     """What repos have of which they were given no recipe: repo, SHA-256, bytes."""
     given = exists().where(RepoXetFile.repo_id == RepoBlob.repo_id, RepoXetFile.sha256 == RepoBlob.sha256)
     query = select(RepoBlob.repo_id, StoredBlob.sha256, StoredBlob.size)
-    return query.join(StoredBlob, StoredBlob.sha256 == RepoBlob.sha256).where(StoredBlob.size >= min_bytes, ~given)
+    return query.join(StoredBlob, StoredBlob.sha256 == RepoBlob.sha256).where(
+        StoredBlob.size.between(min_bytes, MAX_FILE_BYTES), ~given
+    )
 
 
 class _Packing:
@@ -173,20 +175,34 @@ class _Packing:
         self.found.released_bytes += sum(blob.size for blob in whole)
 
     def _is_served(self, sha256: str) -> bool:
-        """Whether the content is there without the whole file; else lays the recipe that should be there."""
+        """Whether the recipe that is in use gives these bytes; else puts one in use that does, for the next run."""
+        laid = self._blobs.recipe(sha256)
         with self._database.read() as read:
             linked = set(read.scalars(select(BlobXorb.xorb_hash).where(BlobXorb.sha256 == sha256)))
-            given = read.scalars(select(RepoXetFile.recipe).where(RepoXetFile.sha256 == sha256)).all()
-        if not all(map(self._blobs.xorbs.exists, linked)):
-            return False
-        laid = self._blobs.recipe(sha256)
-        if laid is not None and laid.xorbs == linked:
+            given = read.execute(select(RepoXetFile.xet_hash, RepoXetFile.recipe).where(RepoXetFile.sha256 == sha256))
+            others = [(xet_hash, Recipe.decode(recipe)) for xet_hash, recipe in given]
+        if laid is not None and laid.xorbs <= linked and self._gives(laid, sha256):
             return True
-        for recipe in map(Recipe.decode, given):
-            if recipe.xorbs == linked:
-                self._blobs.lay_recipe(sha256, recipe)  # the process was killed before it came to this
+        for xet_hash, recipe in others:
+            if self._gives(recipe, sha256):
+                self._put_in_use(sha256, xet_hash, recipe)
                 break
         return False
+
+    def _gives(self, recipe: Recipe, sha256: str) -> bool:
+        try:
+            check_sha256(self._blobs, recipe, sha256, Prefix.empty())
+        except (InvalidShard, DamagedBlob, XorbNotFound):
+            return False
+        return True
+
+    def _put_in_use(self, sha256: str, xet_hash: str, recipe: Recipe) -> None:
+        """In place of a recipe that was never laid, or whose chunks are damaged. Nothing is collected meanwhile."""
+        with self._database.write() as write:
+            write.execute(delete(BlobXorb).where(BlobXorb.sha256 == sha256))
+            write.execute(update(StoredBlob).where(StoredBlob.sha256 == sha256).values(xet_hash=None))
+            repository.link_recipe(write, sha256, xet_hash, sorted(recipe.xorbs))
+        self._blobs.lay_recipe(sha256, recipe)
 
     def count_waiting(self) -> None:
         """How much lies there twice."""
@@ -206,7 +222,7 @@ class _Packing:
                 chunked = chunk_file(self._blobs.path(blob.sha256), blob.sha256, Path(folder))
                 recipe = self._stored(chunked)
                 check_sha256(self._blobs, recipe, blob.sha256, Prefix.empty())
-            except (BlobNotFound, DamagedBlob, InvalidShard, ContentCollected) as error:
+            except (BlobNotFound, XorbNotFound, DamagedBlob, InvalidShard, ContentCollected, ChunkingFailed) as error:
                 log.warning("a file was not packed", sha256=blob.sha256, reason=str(error))
                 self._repo_id = ""
                 return False
@@ -276,6 +292,9 @@ class _Packing:
             if row is None or write.scalar(select(RepoBlob.sha256).where(*mine).with_for_update()) is None:
                 return False
             if recipe.xorbs - repository.held_xorbs(write, recipe.xorbs):
+                return False
+            # what the repo held when its chunks were looked up it may have lost since
+            if recipe.xorbs - self._sent.keys() - repository.own_xorbs(write, self._repo_id, recipe.xorbs):
                 return False
             repository.keep_own_recipe(write, self._repo_id, sha256, xet_hash, recipe.encode())
             repository.keep_own_xorbs(write, self._repo_id, self._sent)

@@ -108,6 +108,16 @@ def keep_own_xorbs(write: WriteSession, repo_id: str, sizes: Mapping[str, int]) 
     insert_missing(write, RepoXorb, rows)
 
 
+def own_xorbs(read: ReadSession, repo_id: str, xorbs: Iterable[str]) -> set[str]:
+    """Those of these xorbs that this repo's own recipes use."""
+    wanted = sorted(set(xorbs))
+    found: set[str] = set()
+    for start in range(0, len(wanted), _IN_CHUNK):
+        some = RepoXorb.xorb_hash.in_(wanted[start : start + _IN_CHUNK])
+        found.update(read.scalars(select(RepoXorb.xorb_hash).where(RepoXorb.repo_id == repo_id, some)))
+    return found
+
+
 def newest_own_xorbs(read: ReadSession, repo_id: str, limit: int) -> list[str]:
     """The newest of the xorbs that this repo's own recipes use."""
     query = select(StoredXorb.hash).join(RepoXorb, RepoXorb.xorb_hash == StoredXorb.hash)

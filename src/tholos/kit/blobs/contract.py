@@ -170,9 +170,9 @@ class BlobStore(Protocol):
         """
 
     def retire(self, sha256: str) -> bool:
-        """From now on the recipe is read, and nobody is given the path of the whole file beside it any more.
+        """From now on the recipe is read, and nobody is given a path or a link to the whole file beside it any more.
 
-        Returns whether anybody may have been given it until now. The caller has made sure that the recipe serves.
+        Returns whether anybody may have been given one until now. The caller has made sure that the recipe serves.
         """
 
     def drop_whole(self, sha256: str) -> None:

@@ -30,6 +30,8 @@ _PIECE_BYTES: Final = 1 << 20
 _READ_BYTES: Final = 8 << 20
 _ABANDONED_AFTER_S: Final = 24 * 3600
 _LINK_S: Final = 3600.0
+_RETIRED: Final = ".retired"
+"""Ends the key of an empty object beside a whole file, which tells that the recipe is read instead."""
 
 
 class _Spool:
@@ -142,7 +144,7 @@ class BucketBlobStore:
     def open(self, sha256: str) -> BinaryIO:
         if file := self._cache.open(check_blob_name(sha256)):
             return file
-        size = self._bucket.size(_blob_key(sha256))
+        size = self._whole_size(sha256)
         if size is None:
             recipe = self.recipe(sha256)
             if recipe is None:
@@ -183,11 +185,15 @@ class BucketBlobStore:
     def lay_recipe(self, sha256: str, recipe: Recipe) -> None:
         self._bucket.put(_recipe_key(sha256), recipe.encode())
 
-    def retire(self, sha256: str) -> bool:  # noqa: ARG002 - paths are those of copies here
-        return False
+    def retire(self, sha256: str) -> bool:
+        if self._bucket.size(_retired_key(sha256)) is not None:
+            return False
+        self._bucket.put(_retired_key(sha256), b"")
+        return True
 
     def drop_whole(self, sha256: str) -> None:
         self._bucket.delete(_blob_key(sha256))
+        self._bucket.delete(_retired_key(sha256))
 
     def recipe(self, sha256: str) -> Recipe | None:
         key = _recipe_key(sha256)
@@ -200,12 +206,14 @@ class BucketBlobStore:
             return None
 
     def download_address(self, sha256: str) -> str | None:
-        if not self._redirect or self._bucket.size(_blob_key(sha256)) is None:
+        if not self._redirect or self._whole_size(sha256) is None:
             return None
         return self._bucket.link(_blob_key(sha256), _LINK_S)
 
     def listing(self) -> Iterator[StoredObject]:
         for key in self._bucket.keys("blobs"):
+            if key.path.endswith(_RETIRED):
+                continue
             yield _listed("recipe" if key.path.endswith(".recipe") else "blob", key)
         for key in self._bucket.keys("xorbs"):
             yield _listed("xorb", key)
@@ -220,7 +228,10 @@ class BucketBlobStore:
         return io.BufferedReader(RangedFile(self._bucket, key, size), _READ_BYTES)
 
     def remove(self, kind: ObjectKind, name: str) -> None:
-        self._bucket.delete(_key(kind, name))
+        if kind == "blob":
+            self.drop_whole(name)
+        else:
+            self._bucket.delete(_key(kind, name))
         self._cache.forget(_cached(name) if kind == "xorb" else name)
 
     def sweep(self, older_than_s: float = _ABANDONED_AFTER_S) -> int:
@@ -233,9 +244,16 @@ class BucketBlobStore:
                     removed += 1
         return removed
 
+    def _whole_size(self, sha256: str) -> int | None:
+        """Bytes of the whole file; None where there is none, or it is retired and its recipe is read."""
+        size = self._bucket.size(_blob_key(sha256))
+        if size is None or (self._bucket.size(_retired_key(sha256)) is not None and self.recipe(sha256) is not None):
+            return None
+        return size
+
     def _fetched(self, sha256: str) -> Path:
         """A local file with the blob's bytes, brought here and verified."""
-        size = self._bucket.size(_blob_key(sha256))
+        size = self._whole_size(sha256)
         if size is not None:
             with io.BufferedReader(RangedFile(self._bucket, _blob_key(sha256), size), _READ_BYTES) as source:
                 return self._cache.fill(sha256, source)
@@ -253,6 +271,10 @@ def _blob_key(sha256: str) -> str:
 
 def _recipe_key(sha256: str) -> str:
     return _blob_key(sha256) + ".recipe"
+
+
+def _retired_key(sha256: str) -> str:
+    return _blob_key(sha256) + _RETIRED
 
 
 def _xorb_key(xorb: str) -> str:
