@@ -92,6 +92,7 @@ PASSED_OVER: Final[dict[str, str]] = {
     "/api/v1/search/rebuild": "administrators only: tests/hub/test_search.py",
     "/api/v1/hub/collect": "administrators only: tests/hub/test_collection.py",
     "/api/v1/hub/fsck": "administrators only: tests/hub/test_fsck.py",
+    "/api/v1/hub/pack": "administrators only: tests/hub/test_packing.py",
     "/organizations": "organizations are known to all; it would make one",
     "/organizations/{organization}/delete": "about an organization: tests/accounts/test_organizations.py",
     "/organizations/{organization}/members": "about an organization: tests/accounts/test_organizations.py",

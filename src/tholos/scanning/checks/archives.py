@@ -75,7 +75,7 @@ def check_zip(found: Inspection, source: Source, look: Look) -> None:
             names.add(member.filename)
             if (member.external_attr >> 28) == 0o12:
                 _link(found, source, member.filename, "")
-            elif not member.is_dir():
+            elif not member.filename.endswith("/"):  # is_dir() fails on a member without a name
                 _look_at_member(found, source, archive, member, look)
 
 
