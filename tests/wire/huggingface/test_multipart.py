@@ -368,7 +368,7 @@ def test_what_was_acknowledged_outlives_a_kill(own_platform: Any) -> None:
     own_platform.stop()
     own_platform.start()
     headers = {"authorization": f"Bearer {own_platform.token}"}
-    with httpx2.Client(base_url=own_platform.url, headers=headers) as client:
+    with httpx2.Client(base_url=own_platform.url, headers=headers, timeout=60) as client:
         client.post("/api/repos/create", json={"name": "penguins", "organization": None}).raise_for_status()
         wanted = {"operation": "upload", "transfers": BOTH, "objects": [{"oid": OID, "size": len(DATA)}]}
         action = client.post("/admin/penguins.git/info/lfs/objects/batch", json=wanted).json()["objects"][0]
@@ -380,14 +380,14 @@ def test_what_was_acknowledged_outlives_a_kill(own_platform: Any) -> None:
     for number in (1, 2, 3, 4):
         sending.addresses = [address.replace(before, own_platform.url) for address in sending.addresses]
         before = own_platform.url
-        with httpx2.Client() as client:
+        with httpx2.Client(timeout=60) as client:
             sending.client = client
             parts.append(sending.etag(number))
         if number in (2, 4):
             own_platform.kill()
             own_platform.start()
     path = sending.href[sending.href.index("/admin/") :]
-    with httpx2.Client(base_url=own_platform.url, headers=headers) as client:
+    with httpx2.Client(base_url=own_platform.url, headers=headers, timeout=60) as client:
         assert client.post(path, json={"oid": OID, "parts": parts}).json() == {"oid": OID, "size": len(DATA)}
         wanted = {"operation": "upload", "transfers": BOTH, "objects": [{"oid": OID, "size": len(DATA)}]}
         found = client.post("/admin/penguins.git/info/lfs/objects/batch", json=wanted).json()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import os
 
+import huggingface_hub.utils._http
 import pytest
 from fastapi.testclient import TestClient
 from huggingface_hub import HfApi
@@ -35,7 +36,10 @@ def test_a_file_that_does_not_fit_is_refused_with_the_sentence(api: HfApi):
     assert api.list_repo_files(REPO) == [".gitattributes"]
 
 
-def test_a_nearly_full_account_is_warned_and_a_full_one_told_before_it_sends(api: HfApi, caplog):
+def test_a_nearly_full_account_is_warned_and_a_full_one_told_before_it_sends(
+    api: HfApi, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setattr(huggingface_hub.utils._http, "_WARNED_TOPICS", set())  # it warns once in a process
     api.upload_file(path_or_fileobj=b"\0" + os.urandom(190_000), path_in_repo="a.bin", repo_id=REPO)
     assert "of the quota" in caplog.text
     rest = LIMIT - (api.model_info(REPO).used_storage or 0)
