@@ -298,7 +298,7 @@ def test_every_address_of_access_storage_and_history_keeps_its_door(
                     assert real.status_code == imagined.status_code, (method, rest)
                     assert real.status_code in (404, 401 if client is anyone else 404)
                     assert real.json()["error"]["code"] == imagined.json()["error"]["code"]
-                elif rest in ("access", "usage") and method == "GET":
+                elif rest == "access" and method == "GET":
                     assert real.status_code == 200
                 elif rest == "access":
                     assert real.status_code in (201, 204, 401), (method, rest)
