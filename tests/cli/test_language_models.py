@@ -1,4 +1,4 @@
-"""A language model in a GGUF file: imported, deployed and asked, against a whole platform."""
+"""Language models from elsewhere: imported, deployed and asked, against a whole platform."""
 
 from __future__ import annotations
 
@@ -15,6 +15,7 @@ import pytest
 sys.path.insert(0, str(Path(__file__).parents[1] / "imports"))
 
 import foreign_models as foreign
+import foreign_transformers as transformers
 
 pytestmark = pytest.mark.usefixtures("signed_in")
 
@@ -84,6 +85,23 @@ def test_a_gguf_file_cut_off_is_not_imported(tholos, tmp_path):
     refused = tholos("import", tmp_path / "half.gguf", "half")
     assert refused.code != 0
     assert "cut off" in refused.err
+
+
+def test_a_transformers_folder_is_imported_deployed_and_asked(tholos, tmp_path):
+    for name, files in (("counting", transformers.counting()), ("moods", transformers.judging())):
+        (tmp_path / name).mkdir()
+        for path, data in files.items():
+            (tmp_path / name / path).write_bytes(data)
+        assert tholos("import", tmp_path / name, name).code == 0
+        assert tholos("deploy", name).code == 0
+    told = tholos("predict", "counting", '{"text": "one"}', "--json").json
+    assert (told["output"], told["finish_reason"]) == ("two three four five", "stop")
+    told = tholos("predict", "moods", "--text", "good bad plain", "--json").json
+    assert told["output"] == "good"
+    assert sum(told["probabilities"].values()) == pytest.approx(1)
+    assert "served context" in tholos("models", "describe", "moods").out
+    refused = tholos("predict", "moods", "--text", "word " * 40)
+    assert "the model holds 32" in refused.err
 
 
 @pytest.mark.long

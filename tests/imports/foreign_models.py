@@ -224,23 +224,6 @@ def _gguf_text(text: str) -> bytes:
     return struct.pack("<Q", len(data)) + data
 
 
-def transformers_files() -> dict[str, bytes]:
-    config = {
-        "architectures": ["LlamaForCausalLM"],
-        "model_type": "llama",
-        "hidden_size": 16,
-        "num_hidden_layers": 2,
-        "max_position_embeddings": 128,
-        "vocab_size": 32,
-        "transformers_version": "5.1.0",
-    }
-    return {
-        "config.json": json.dumps(config).encode(),
-        "tokenizer.json": b"{}",
-        "model.safetensors": safetensors_bytes({"w": {"dtype": "F32", "shape": [4, 8], "data_offsets": [0, 128]}}, 128),
-    }
-
-
 def safetensors_bytes(header: dict[str, Any], data: int) -> bytes:
     text = json.dumps(header).encode()
     return struct.pack("<Q", len(text)) + text + b"\0" * data

@@ -9,6 +9,7 @@ import zipfile
 from collections.abc import Callable
 
 import foreign_models as foreign
+import foreign_transformers as transformers
 import pytest
 from onnx import TensorProto, helper
 
@@ -120,6 +121,32 @@ CASES: dict[str, tuple[Callable[[], dict[str, bytes]], str]] = {
     "a config.json that is no object": (lambda: {"config.json": b"[1]"}, "not a JSON object"),
     "a config.json of brackets": (lambda: {"config.json": b"[" * 100_000}, "not JSON"),
     "a config.json of something else": (lambda: {"config.json": b"{}"}, "neither model_type nor architectures"),
+    "a transformers folder without weights": (
+        lambda: {"config.json": transformers.counting()["config.json"]},
+        "no model.safetensors",
+    ),
+    "a transformers folder of pickles": (
+        lambda: {"config.json": transformers.counting()["config.json"], "pytorch_model.bin": b"\x80\x04N."},
+        "in a pickle",
+    ),
+    "a transformers folder of many layers": (
+        lambda: (
+            transformers.counting()
+            | {"config.json": b'{"architectures": ["LlamaForCausalLM"], "num_hidden_layers": 1000}'}
+        ),
+        "says 1,000 layers",
+    ),
+    "a transformers folder in quantized form": (
+        lambda: (
+            transformers.counting()
+            | {"config.json": b'{"architectures": ["LlamaForCausalLM"], "quantization_config": {"bits": 4}}'}
+        ),
+        "quantized weights",
+    ),
+    "a transformers folder without a tokenizer": (
+        lambda: {path: data for path, data in transformers.counting().items() if path != "tokenizer.json"},
+        "no tokenizer.json",
+    ),
     "a GGUF file that is text": (lambda: {"m.gguf": b"hello"}, "does not begin"),
     "a GGUF file cut off in its weights": (lambda: {"m.gguf": foreign.letters_gguf()[:-4096]}, "cut off"),
     "a part of a GGUF model": (lambda: {"m.gguf": foreign.gguf_bytes(metadata={"split.count": 3})}, "several parts"),
@@ -195,9 +222,10 @@ def test_a_function_transformer_that_calls_something_is_refused(described):
     ],
 )
 def test_safetensors_that_lie_are_said_to_be_damaged(described, header, data):
-    files = {**foreign.transformers_files(), "model.safetensors": foreign.safetensors_bytes(header, data)}
+    files = {**transformers.counting(), "model.safetensors": foreign.safetensors_bytes(header, data)}
     told = described(files)
-    assert "damaged" in [fact["name"] for fact in told["facts"]]
+    assert "model.safetensors cannot be read" in told["obstacle"]["message"]
+    assert not told["importable"]
 
 
 @pytest.mark.parametrize(
@@ -227,8 +255,11 @@ def test_corrections_that_do_not_fit_are_refused(described, imported, bench, cor
         ({"input_names": ["a", "b"]}, "2 input names were given"),
     ],
 )
-def test_corrections_of_a_language_model_that_do_not_fit_are_refused(described, imported, bench, corrections, why):
-    described({"m.gguf": foreign.letters_gguf()})
+@pytest.mark.parametrize("form", ["gguf", "transformers"])
+def test_corrections_of_a_language_model_that_do_not_fit_are_refused(
+    described, imported, bench, corrections, why, form
+):
+    described({"m.gguf": foreign.letters_gguf()} if form == "gguf" else transformers.counting())
     with pytest.raises(NotImportable, match=why):
         imported(**corrections)
     assert "model.json" not in bench.files("ada/foreign")

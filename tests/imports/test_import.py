@@ -6,6 +6,7 @@ import json
 from pathlib import Path
 
 import foreign_models as foreign
+import foreign_transformers as transformers
 import numpy as np
 import pytest
 
@@ -223,14 +224,55 @@ def test_what_generates_text_is_neither_evaluated_nor_compiled_nor_trained(descr
     assert (refused.status_code, refused.json()["error"]["code"]) == (400, "task_unknown")
 
 
-def test_a_transformers_folder_is_described_and_honestly_not_served(described, as_ada):
-    told = described(foreign.transformers_files())
+def test_a_transformers_folder_that_generates_serves_as_its_weights_say(described, imported, bench, tmp_path):
+    told = described(transformers.counting(context=128))
     found = {item["name"]: item["value"] for item in told["facts"]}
-    assert (told["task"], told["library"]) == ("text-generation", "transformers")
-    assert (found["parameters"], found["types"], found["tokenizer"]) == (32, "F32 32", "tokenizer.json")
-    assert told["obstacle"]["code"] == "runtime_missing"
+    assert (told["task"], told["library"], told["runtime"]) == ("text-generation", "transformers", "transformers")
+    assert (found["parameters"], found["types"], found["layers"]) == (8160, "F32 8,160", 1)
+    assert (found["tokenizer"], found["served context"], found["chat template"]) == ("tokenizer.json", 128, False)
+    assert set(told["guessed"]) == {"task", "example"}
+    done = imported(output_name="next")
+    assert (done["deployable"], done["lacks"]) == (True, "")
+    assert "`tholos[transformers]`" in bench.files("ada/foreign")["README.md"].decode()
+    folder = bench.lay_out("ada/foreign", tmp_path / "served")
+    assert answers(folder, [{"text": "two"}]) == [{"output": "three four five", "finish_reason": "stop"}]
+
+
+def test_a_transformers_folder_that_classifies_serves_under_its_own_labels(described, imported, bench, tmp_path):
+    told = described(transformers.judging())
+    assert fact(told, "labels") == {
+        "name": "labels",
+        "value": list(transformers.MOODS),
+        "how": "read",
+        "note": "id2label",
+    }
+    assert told["task"] == "text-classification"
+    assert told["runtime"] == "transformers"
+    imported(label_names=["--", "0", "++"])
+    [answer] = answers(bench.lay_out("ada/foreign", tmp_path / "served"), [{"text": "good bad plain"}])
+    assert answer["output"] == "++"
+    assert answer["probabilities"].keys() == {"--", "0", "++"}
+
+
+def test_labels_that_a_folder_does_not_name_are_guessed(described):
+    files = transformers.judging(labels=("LABEL_0", "LABEL_1"))
+    config = json.loads(files["config.json"])
+    config.pop("id2label", None)
+    told = described({**files, "config.json": json.dumps(config).encode()})
+    assert fact(told, "labels")["how"] == "guessed"
+    assert fact(told, "labels")["value"] == ["LABEL_0", "LABEL_1"]
+
+
+def test_a_transformers_model_of_another_task_is_described_and_honestly_not_served(described, imported, as_ada):
+    files = transformers.judging()
+    config = {**json.loads(files["config.json"]), "architectures": ["BertForTokenClassification"]}
+    told = described({**files, "config.json": json.dumps(config).encode()})
+    assert (told["task"], told["obstacle"]["code"]) == ("token-classification", "runtime_missing")
+    assert "is made for token-classification" in told["obstacle"]["message"]
+    assert not imported()["deployable"]
     refused = as_ada.post("/api/v1/deployments", json={"model": "ada/foreign"})
-    assert "no runtime of this installation serves it yet" in refused.json()["error"]["message"]
+    assert refused.status_code == 422
+    assert "nothing here serves this model" in refused.json()["error"]["message"]
 
 
 def test_a_card_written_by_hand_stays(described, imported, bench):

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from tholos.runtimes import gguf, load
+from tholos.runtimes import load, memory
 from tholos.runtimes.errors import BrokenModel, ModelFileMissing, PickleRefused, TextTooLong
 from tholos.runtimes.model import AlgorithmUse, Artifact, ModelDescription
 from tholos.tasks.signature import Field, Output, Signature, decode
@@ -105,7 +105,7 @@ def test_the_librarys_own_server_can_be_reached_by_nobody(folder):
 
 
 def test_a_template_that_would_take_all_memory_fails_alone(folder, monkeypatch):
-    monkeypatch.setattr(gguf, "SPARE_BYTES", 200 << 20)
+    monkeypatch.setattr(memory, "SPARE_BYTES", 200 << 20)
     template = (
         "{% if messages[0].content == 'bomb' %}{% for i in range(1000000000) %}x{% endfor %}{% endif %}"
         + foreign.ANSWER_BEGINS_AT

@@ -7,7 +7,8 @@ from typing import Any
 from tholos.imports.errors import NotImportable
 from tholos.imports.files import Files
 from tholos.imports.findings import Detected, Findings, generation_signature, unserved
-from tholos.runtimes.gguf import MAX_NEW_TOKENS, check_whole, context_of
+from tholos.runtimes.generation import MAX_NEW_TOKENS
+from tholos.runtimes.gguf import check_whole, context_of
 from tholos.runtimes.gguf_header import GgufHeader, read_header
 
 _EMBEDDERS = ("bert", "nomic-bert", "nomic-bert-moe", "jina-bert-v2", "jina-bert-v3", "gemma-embedding", "t5encoder")

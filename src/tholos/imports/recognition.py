@@ -22,10 +22,6 @@ _BY_SUFFIX: tuple[tuple[str, FormatName, str], ...] = (
 )
 
 
-UNSERVED_FORMATS = frozenset({"transformers"})
-"""Formats that are described, but that no runtime here loads."""
-
-
 @dataclass(frozen=True, slots=True)
 class Candidate:
     """The file that holds a model, or tells where it is."""

@@ -34,11 +34,13 @@ RUNTIMES: Mapping[str, str] = {
     "skops": "tholos.runtimes.skops:SkopsRuntime",
     "onnx": "tholos.runtimes.onnx:OnnxRuntime",
     "gguf": "tholos.runtimes.gguf:GgufRuntime",
+    "transformers": "tholos.runtimes.transformers:TransformersRuntime",
 }
 """Where each format's runtime lives; imported when first asked for, with the library that it needs."""
 
 EXTRAS: Mapping[str, tuple[str, tuple[str, ...]]] = {
     "gguf": ("llm", ("xllamacpp",)),
+    "transformers": ("transformers", ("transformers", "torch")),
 }
 """Formats whose libraries an installation may lack: the extra of this package, and the modules that it brings."""
 

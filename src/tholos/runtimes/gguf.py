@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import resource
 import shutil
 import sys
 import tempfile
@@ -13,10 +12,18 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-
 from tholos.runtimes.errors import BrokenModel, ModelFileMissing, TextTooLong
+from tholos.runtimes.generation import (
+    MAX_BATCH_S,
+    MAX_CONTEXT_TOKENS,
+    MAX_NEW_TOKENS,
+    Finish,
+    generated,
+    half_of_the_cores,
+    too_long,
+)
 from tholos.runtimes.gguf_header import GgufHeader, read_header
+from tholos.runtimes.memory import MemoryLimit
 from tholos.runtimes.model import ModelDescription
 from tholos.runtimes.pickles import is_pickle, refuse
 from tholos.tasks.signature import Batch, Outputs, Signature
@@ -25,15 +32,6 @@ if TYPE_CHECKING:
     import xllamacpp
 
     from tholos.runtimes.base import Runtime
-
-MAX_CONTEXT_TOKENS = 4096
-"""Tokens of text and answer together, where the model does not hold fewer: memory is taken for all of them."""
-MAX_NEW_TOKENS = 256
-"""Tokens after which an answer is cut off."""
-SPARE_BYTES = 4 << 30
-"""Memory that a process may take beside what it has and the weights."""
-MAX_BATCH_S = 45.0
-"""Seconds after which the answers of a batch are cut off: less than a caller waits."""
 
 NEXT = "Convert the model again with a recent llama.cpp, or import another file."
 
@@ -46,7 +44,7 @@ _LOG_WAIT_S = 2.0
 class GgufModel:
     """A language model in memory."""
 
-    def __init__(self, server: xllamacpp.Server, signature: Signature, *, chat: bool, limit: _MemoryLimit) -> None:
+    def __init__(self, server: xllamacpp.Server, signature: Signature, *, chat: bool, limit: MemoryLimit) -> None:
         """``chat``: whether the model's own template makes a conversation of the text."""
         self.signature = signature
         self._limit = limit
@@ -56,13 +54,9 @@ class GgufModel:
     def infer(self, batch: Batch) -> Outputs:
         """Continue, or answer, each text; see `LoadedModel.infer`. Raises TextTooLong, BrokenModel."""
         until = time.monotonic() + MAX_BATCH_S
-        answers = [self._answer(text, until) for text in batch["text"]]
-        outputs = {name: np.empty(len(answers), dtype=object) for name in ("text", "finish_reason")}
-        for row, (text, reason) in enumerate(answers):
-            outputs["text"][row], outputs["finish_reason"][row] = text, reason
-        return outputs
+        return generated(self._answer(text, until) for text in batch["text"])
 
-    def _answer(self, text: str, until: float) -> tuple[str, str]:
+    def _answer(self, text: str, until: float) -> tuple[str, Finish]:
         assert self._server is not None, "the model is closed"
         said: list[str] = []
         ended: dict[str, Any] = {}
@@ -117,7 +111,7 @@ class GgufRuntime:
         with path.open("rb") as file:
             header = read_header(file, path.stat().st_size)
         check_whole(header)
-        limit = _MemoryLimit(path.stat().st_size)
+        limit = MemoryLimit(path.stat().st_size)
         try:
             server = _open(path, header)
         except BaseException:
@@ -162,34 +156,13 @@ def _open(path: Path, header: GgufHeader) -> xllamacpp.Server:
     params.verbosity = 1  # errors: what callers send is not for the log
     params.ui = params.endpoint_slots = params.endpoint_props = params.endpoint_metrics = False
     params.n_threads_http = 1
-    # Its threads wait for each other at every step of every token: with as many as there are processors, one busy
-    # neighbour makes all of them wait.
-    params.cpuparams.n_threads = params.cpuparams_batch.n_threads = max(1, len(os.sched_getaffinity(0)) // 2)
+    params.cpuparams.n_threads = params.cpuparams_batch.n_threads = half_of_the_cores()
     with _nobody_listens(params), _told_by_library() as told:
         try:
             return xllamacpp.Server(params)
         except RuntimeError as error:
             reason = _reason(told, path)
             raise BrokenModel(f"llama.cpp cannot load {path.name}: {reason}.", next=NEXT) from error
-
-
-class _MemoryLimit:
-    """Keeps this process from taking all memory: a template out of a file is a program, and may count to a billion."""
-
-    def __init__(self, weights: int) -> None:
-        """Leaves room for a copy of the ``weights`` mapped bytes in another order, and for the context."""
-        self._before = resource.getrlimit(resource.RLIMIT_DATA)
-        soft, hard = self._before
-        if soft != resource.RLIM_INFINITY:
-            return  # somebody set a limit already
-        status = Path("/proc/self/status").read_text()
-        taken = int(status.partition("VmData:")[2].split()[0]) << 10
-        limit = taken + 2 * weights + SPARE_BYTES
-        resource.setrlimit(resource.RLIMIT_DATA, (limit if hard == resource.RLIM_INFINITY else min(limit, hard), hard))
-
-    def lift(self) -> None:
-        """Leave the process as it was found."""
-        resource.setrlimit(resource.RLIMIT_DATA, self._before)
 
 
 @contextmanager
@@ -241,10 +214,7 @@ def _reason(told: Callable[[], str], path: Path) -> str:
 
 def _refusal(error: dict[str, Any]) -> TextTooLong | BrokenModel:
     if error.get("type") == "exceed_context_size_error":
-        tokens, limit = error.get("n_prompt_tokens", 0), error.get("n_ctx", 0)
-        return TextTooLong(
-            f"The text has {tokens:,} tokens; the model holds {limit:,}, its answer included.", next="Shorten the text."
-        )
+        return too_long(error.get("n_prompt_tokens", 0), error.get("n_ctx", 0))
     return BrokenModel(f"llama.cpp refused the text: {str(error.get('message', ''))[:_MAX_REASON]}", next=NEXT)
 
 

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import PurePosixPath
 
-from tholos.imports.recognition import UNSERVED_FORMATS, Candidate, recognise
+from tholos.imports.recognition import Candidate, recognise
+from tholos.imports.report import IMPORT_JSON
 from tholos.kit.blobs import BlobStore
 from tholos.runtimes import RUNTIMES, ModelDescription
 from tholos.runtimes.errors import BrokenModel, PickleRefused
@@ -30,7 +31,7 @@ def describe(blobs: BlobStore, files: Sequence[ModelFile]) -> ModelDescription:
     if description_file is None:
         found = recognise(by_path)
         if found is not None and found.format != "pickle":
-            raise _not_imported(found)
+            raise _not_imported(found, described=IMPORT_JSON in by_path)
         pickle = next((file.path for file in files if PurePosixPath(file.path).suffix.lower() in SUFFIXES), None)
         if pickle is not None:
             raise _pickle(pickle)
@@ -73,12 +74,12 @@ def place_for(model: ModelDescription, home: Home) -> Place:
     return "inline" if inlineable and home != "process" else "process"
 
 
-def _not_imported(found: Candidate) -> NotServable:
-    """The error for a model of a known format that says nothing of itself, or that nothing here runs."""
-    if found.format in UNSERVED_FORMATS:
+def _not_imported(found: Candidate, *, described: bool) -> NotServable:
+    """The error for a model of a known format that says nothing of itself, or of which nothing could be made."""
+    if described:
         return NotServable(
-            f"{found.file} is recognised as {found.format}, but no runtime of this installation serves it yet.",
-            next="It can be kept, shared and pulled. To serve a model here, push it as ONNX or skops.",
+            f"{found.file} was imported as {found.format}, but nothing here serves this model.",
+            next="`tholos models describe NAMESPACE/NAME`, or its page, says why and what to do.",
             format=found.format,
         )
     return NotServable(
