@@ -15,6 +15,7 @@ from tholos.web import (
     imports,
     jobs,
     measurements,
+    mirrors,
     namespaces,
     reference,
     repos,
@@ -28,11 +29,20 @@ from tholos.web import (
 )
 from tholos.web.rendering import STATIC
 
-_DATASETS = (datasets.router, access.datasets, scans.datasets, sharing.datasets, community.datasets, repos.datasets)
+_DATASETS = (
+    datasets.router,
+    access.datasets,
+    scans.datasets,
+    mirrors.datasets,
+    sharing.datasets,
+    community.datasets,
+    repos.datasets,
+)
 _ALGORITHMS = (
     algorithms.router,
     access.algorithms,
     scans.algorithms,
+    mirrors.algorithms,
     sharing.algorithms,
     community.algorithms,
     repos.algorithms,
@@ -43,6 +53,7 @@ _MODELS = (
     access.models,
     deployments.models,
     scans.models,
+    mirrors.models,
     sharing.models,
     community.models,
     repos.models,

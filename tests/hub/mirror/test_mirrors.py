@@ -113,6 +113,22 @@ def test_a_mirror_has_the_upstreams_commits_and_its_files(
     assert (Path(folder) / "weights.bin").read_bytes() == WEIGHTS
 
 
+def test_a_mirror_is_brought_level_from_its_page(here: Platform, upstream: Platform, tiny: str) -> None:
+    with tholos.Client(here.url, here.token) as client, httpx2.Client(base_url=here.url, timeout=30) as visitor:
+        client.mirrors.start("lab/tiny", url=upstream.url, to="admin/page").result(timeout=60)
+        visitor.post("/login", data={"token": here.token})
+        assert "Fetch what is new" in visitor.get("/admin/page").text
+        answer = visitor.post("/admin/page/mirror")
+        assert answer.status_code == 303
+        job = client.jobs.get(answer.headers["location"].rpartition("/")[2])
+        assert job.result(timeout=60)["refs"] == []
+        client.repo("model", "admin/page").update(visibility="public")
+        visitor.cookies.clear()
+        assert "Fetch what is new" not in visitor.get("/admin/page").text
+        assert visitor.post("/admin/page/mirror").status_code == 401
+        assert visitor.post("/admin/copy-of-nothing/mirror").status_code == 401
+
+
 def test_refs_changed_here_are_left_alone(here: Platform, upstream: Platform, tiny: str) -> None:
     _made(_api(upstream), "lab/refs")
     with tholos.Client(here.url, here.token) as client:
