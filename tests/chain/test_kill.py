@@ -215,6 +215,7 @@ def test_no_process_outlives_a_killed_agent(own_platform: Platform, tmp_path: Pa
     assert not alive
 
 
+@pytest.mark.long
 def test_a_stopped_server_leaves_cleanly_and_comes_back(own_platform: Platform, tmp_path: Path) -> None:
     with connected(own_platform) as client:
         data = push_table(client, tmp_path)

@@ -263,7 +263,11 @@ CODE = {
 }
 
 
-@pytest.mark.parametrize("name", CODE)
+SHORT = ("pickle", "function", "other classes", "error")
+"""One of each way to fail; each takes the start of a sandboxed child."""
+
+
+@pytest.mark.parametrize("name", [pytest.param(name, marks=() if name in SHORT else pytest.mark.long) for name in CODE])
 def test_a_result_that_is_no_model_is_refused(workshop, services, ada, centroid, share, name):
     code, error, told = CODE[name]
     share("bob/odd", *with_code(centroid, code))

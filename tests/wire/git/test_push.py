@@ -207,6 +207,7 @@ def test_a_large_push_is_sent_in_chunks(git: Git, model: tholos.Model, name: str
     assert model.resolve().id == head
 
 
+@pytest.mark.long
 def test_two_thousand_files_in_one_push(git: Git, model: tholos.Model, name: str):
     copy = git.clone(name)
     for number in range(2000):
