@@ -14,6 +14,7 @@ from tholos.accounts.authorization import Action, Actor, may
 from tholos.accounts.dependencies import Cursor, OptionalActor, Read
 from tholos.data.repository import view_of
 from tholos.hub import service as hub
+from tholos.hub.errors import RevisionNotFound
 from tholos.hub.gateforms import form_of
 from tholos.hub.licences import licence_report
 from tholos.hub.mirror.promises import is_promised
@@ -101,7 +102,10 @@ def gate_form_values(metadata: Mapping[str, Any]) -> dict[str, Any]:
 @models.get("")
 def show_card(request: Request, at: At, actor: OptionalActor, read: Read, services: ServicesDep) -> Response:
     """A repo's card, with what its model is."""
-    found = at.open(read, actor)
+    try:
+        found = at.open(read, actor)
+    except RevisionNotFound:
+        return _headless(request, at, actor, read)
     card = hub.card_of(read, services.blobs, found.revision.tree_id)
     values = found.values
     shown = {
@@ -132,6 +136,21 @@ def show_card(request: Request, at: At, actor: OptionalActor, read: Read, servic
         "used": usage_of(read, found.repo),
     }
     return page(request, "card.html", actor, tab="card", card=shown, model=model, **values)
+
+
+def _headless(request: Request, at: RepoAt, actor: Actor, read: ReadSession) -> Response:
+    """The page of a repo that has no branch "main"."""
+    repo = hub.get_repo(read, actor, at.kind, at.name)
+    return page(
+        request,
+        "headless.html",
+        actor,
+        repo=repo,
+        base=address(repo),
+        refs=hub.list_refs(read, actor, at.kind, at.name),
+        mirror=mirror_of(read, repo),
+        may_change=may(actor, Action.WRITE, repo),
+    )
 
 
 @algorithms.get("/tree/{rev}")

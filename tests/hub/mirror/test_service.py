@@ -17,7 +17,7 @@ from tholos.community.models import WebhookDelivery
 from tholos.data import service as data
 from tholos.hub import service as hub
 from tholos.hub.mirror.service import add_mirror
-from tholos.hub.models import Repo
+from tholos.hub.models import Ref, Repo
 from tholos.hub.names import RepoKind
 from tholos.imports import service as imports
 from tholos.kit.outbox import OutboxRow, combined, dispatch, emit
@@ -87,6 +87,30 @@ def test_files_deleted_from_a_mirror_that_is_still_empty_are_no_failure(services
     tell(services)
     with services.database.read() as read:
         assert [(row.topic, row.error) for row in read.scalars(select(OutboxRow))] == []
+
+
+def test_the_page_of_a_mirror_that_is_still_empty_says_so(
+    as_admin: TestClient, as_bob: TestClient, begin: Begin
+) -> None:
+    begin("admin", "copy", RepoKind.DATASET)
+    shown = as_admin.get("/datasets/admin/copy")
+    assert (shown.status_code, "Nothing has come yet" in shown.text) == (200, True)
+    assert "https://hub.example/admin/copy" in shown.text
+    assert "Fetch what is new" in shown.text
+    assert as_bob.get("/datasets/admin/copy").status_code == 404
+
+
+def test_the_page_of_a_repo_without_main_leads_to_its_branches(services: Services, admin: Actor, as_admin) -> None:
+    repo = hub.ensure_repo(services.database, services.blobs, admin, RepoKind.MODEL, "admin/other")
+    with services.database.write() as write:
+        head = write.scalar(select(Ref).where(Ref.repo_id == repo.id))
+        assert head is not None
+        head.name = "refs/heads/trunk"
+        commit = head.commit_id
+    shown = as_admin.get("/admin/other")
+    assert shown.status_code == 200
+    assert f'<a href="/admin/other/tree/{commit}">trunk</a>' in shown.text
+    assert as_admin.get(f"/admin/other/tree/{commit}").status_code == 200
 
 
 # -- what is asked before anything is made
