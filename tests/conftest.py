@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import random
 import re
 import shutil
 import subprocess
@@ -19,22 +20,28 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import hypothesis
 import psycopg
 import pytest
 import uvicorn
 from fastapi import FastAPI
 from fastapi.testclient import TestClient
+from sqlalchemy import update
 from sqlalchemy.engine import make_url
 
 import tholos
 from tholos.accounts import service as accounts
 from tholos.accounts.authorization import Actor
+from tholos.hub.models import CollectionState
 from tholos.kit.blobs import open_blob_store
 from tholos.kit.database import Database
 from tholos.kit.logs import configure_logs
 from tholos.kit.services import Services
 from tholos.kit.settings import Settings
 from tholos.migrations import migrate
+
+hypothesis.settings.register_profile("untimed", deadline=None)  # how long an example takes is no matter of a test's
+hypothesis.settings.load_profile("untimed")
 
 for _name in [name for name in os.environ if name.startswith("THOLOS_") and not name.startswith("THOLOS_TEST_")]:
     del os.environ[_name]
@@ -272,8 +279,10 @@ def as_bob(app: FastAPI, bob_token: str) -> TestClient:
 
 
 @pytest.fixture
-def endpoint(app: FastAPI) -> Iterator[str]:
+def endpoint(app: FastAPI, database: Database) -> Iterator[str]:
     """The application on a port, for clients that want sockets: its address."""
+    with database.write() as write:  # Xet clients remember addresses, and another test may have had this port
+        write.execute(update(CollectionState).values(generation=random.randrange(1 << 30)))
     options: dict[str, Any] = {"port": 0, "log_level": "warning", "lifespan": "off", "timeout_graceful_shutdown": 5}
     server = uvicorn.Server(uvicorn.Config(app, **options))
     thread = threading.Thread(target=server.run)

@@ -272,7 +272,7 @@ def test_a_transformers_model_of_another_task_is_described_and_honestly_not_serv
     assert not imported()["deployable"]
     refused = as_ada.post("/api/v1/deployments", json={"model": "ada/foreign"})
     assert refused.status_code == 422
-    assert "nothing here serves this model" in refused.json()["error"]["message"]
+    assert refused.json()["error"]["message"] == told["obstacle"]["message"]
 
 
 def test_a_card_written_by_hand_stays(described, imported, bench):

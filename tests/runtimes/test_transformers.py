@@ -106,6 +106,14 @@ def test_texts_are_classified_as_the_library_does_it_by_itself(folder):
     assert len({row["output"] for row in given}) > 1
 
 
+def test_a_text_without_a_token_is_classified_too(folder):
+    model = load(folder(foreign.judging(), classifies(*foreign.MOODS)))
+    nothing, something = answers(model, ["", "good"])
+    assert answers(model, ["", "", "good"]) == [nothing, nothing, something]
+    assert answers(model, [""])[0]["output"] == nothing["output"]
+    model.close()
+
+
 def test_a_text_longer_than_the_model_holds_is_refused_with_both_numbers(folder):
     model = load(folder(foreign.counting(context=64)))
     with pytest.raises(TextTooLong, match=r"The text has 64 tokens; the model holds 64, its answer included"):

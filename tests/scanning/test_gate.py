@@ -17,11 +17,13 @@ from model_samples import onnx_files, publish
 
 from tholos.accounts.models import AuditEntry
 from tholos.kit.errors import Forbidden
+from tholos.runtimes.model import AlgorithmUse, Artifact, ModelDescription
 from tholos.scanning import service as scanning
 from tholos.scanning.errors import ScanPending, UnsafeRevision
 from tholos.scanning.models import FileScan
 from tholos.serving import repository, service
 from tholos.serving.admission import Policy
+from tholos.tasks.signature import Field, Output, Signature
 
 WAIT, REFUSE, ALLOW = Policy("wait"), Policy("refuse"), Policy("allow")
 
@@ -95,6 +97,33 @@ def test_a_revision_with_unsafe_files_that_it_would_load_is_refused(services, ad
     with services.database.read() as read:
         entry = read.scalars(select(AuditEntry).where(AuditEntry.action == "deployment.allow_unsafe")).one()
     assert (entry.actor_name, entry.details["files"]) == ("admin", ["model.onnx"])
+
+
+def test_all_that_transformers_opens_is_looked_at(services, ada, deploy, scan):
+    """A chat template is a program, in a file that model.json does not name."""
+    signature = Signature(
+        task="text-generation",
+        inputs=(Field(name="text", dtype="text"),),
+        output=Output(name="generated_text", kind="text"),
+        example="one",
+    )
+    model = ModelDescription(
+        task=signature.task,
+        signature=signature,
+        algorithm=AlgorithmUse(name="imported", title="words"),
+        artifacts=(Artifact(format="transformers", file="config.json"),),
+        serve="transformers",
+    )
+    evil = b"{{ ''.__class__.__mro__[1].__subclasses__() }}"
+    files = {"config.json": b"{}", "model.json": model.to_bytes(), "unread/chat_template.jinja": evil}
+    publish(services, ada, files)
+    scan()
+    deploy(ada)
+    publish(services, ada, {**files, "chat_template.jinja": evil})
+    scan()
+    with pytest.raises(UnsafeRevision) as refused:
+        deploy(ada)
+    assert refused.value.details["files"] == ["chat_template.jinja"]
 
 
 def test_what_could_not_be_scanned_is_refused(services, ada, deploy, scan):

@@ -39,7 +39,15 @@ _ROBERTA = (
 )
 """Model types that count positions from the one after the padding's."""
 _TOKENIZERS = (("tokenizer.json",), ("vocab.txt",), ("vocab.json", "merges.txt"))
+_FOLDERS = ("", "additional_chat_templates")
+_OPENED = (".json", ".jinja", ".txt", ".model", ".safetensors")
 _PICKLES = (".bin", ".pt", ".pth", ".ckpt")
+
+
+def is_opened(path: str) -> bool:
+    """Whether the library may open a file by itself: settings, tokenizers, templates and weights, but no pickle."""
+    folder, _, name = path.rpartition("/")
+    return folder in _FOLDERS and name.endswith(_OPENED)
 
 
 def weights_of(names: Collection[str], index: Mapping[str, Any] | None) -> tuple[str, ...]:

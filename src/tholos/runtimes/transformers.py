@@ -55,6 +55,12 @@ class _Loaded:
     """Tokens that the model is served with."""
     limit: MemoryLimit
 
+    def tokens(self, text: str) -> list[int]:
+        """At least one token: of nothing a model makes nothing."""
+        found: list[int] = self.tokenizer(text)["input_ids"]
+        special = (getattr(self.tokenizer, f"{name}_token_id") for name in ("bos", "cls", "eos", "unk", "pad"))
+        return found or [next((token for token in special if token is not None), 0)]
+
 
 class _Model:
     """A model in memory, of which `infer` is still to be said; see `LoadedModel`."""
@@ -123,9 +129,7 @@ class TextGenerator(_Model):
     def _tokens(self, text: str) -> list[int]:
         tokenizer = self._loaded.tokenizer
         if tokenizer.chat_template is None:
-            tokens: list[int] = tokenizer(text)["input_ids"]
-            first = tokenizer.bos_token_id if tokenizer.bos_token_id is not None else tokenizer.eos_token_id
-            return tokens or ([] if first is None else [first])  # of nothing a model cannot go on
+            return self._loaded.tokens(text)
         said = [{"role": "user", "content": text}]
         try:
             # What a model thinks before it answers would use up the answer's tokens.
@@ -162,10 +166,13 @@ class TextClassifier(_Model):
     def _pass(self, texts: Sequence[str]) -> np.ndarray[Any, Any]:
         import torch
 
-        tokens = self._loaded.tokenizer(list(texts), padding=len(texts) > 1, return_tensors="pt")
-        width = int(tokens["input_ids"].shape[1])
-        if width > self._loaded.context:
+        rows = [self._loaded.tokens(text) for text in texts]
+        if (width := max(map(len, rows))) > self._loaded.context:
             raise too_long(width, self._loaded.context, answered=False)
+        if len(rows) == 1:
+            tokens = {"input_ids": torch.tensor(rows), "attention_mask": torch.ones((1, width), dtype=torch.long)}
+        else:
+            tokens = self._loaded.tokenizer.pad({"input_ids": rows}, return_tensors="pt")
         with torch.inference_mode():
             scores = self._loaded.model(**tokens).logits
             found: np.ndarray[Any, Any] = torch.softmax(scores.double(), dim=-1).numpy()

@@ -6,7 +6,6 @@ from collections.abc import Sequence
 from pathlib import PurePosixPath
 
 from tholos.imports.recognition import Candidate, recognise
-from tholos.imports.report import IMPORT_JSON
 from tholos.kit.blobs import BlobStore
 from tholos.runtimes import RUNTIMES, ModelDescription
 from tholos.runtimes.errors import BrokenModel, PickleRefused
@@ -31,7 +30,7 @@ def describe(blobs: BlobStore, files: Sequence[ModelFile]) -> ModelDescription:
     if description_file is None:
         found = recognise(by_path)
         if found is not None and found.format != "pickle":
-            raise _not_imported(found, described=IMPORT_JSON in by_path)
+            raise _not_imported(found)
         pickle = next((file.path for file in files if PurePosixPath(file.path).suffix.lower() in SUFFIXES), None)
         if pickle is not None:
             raise _pickle(pickle)
@@ -74,14 +73,8 @@ def place_for(model: ModelDescription, home: Home) -> Place:
     return "inline" if inlineable and home != "process" else "process"
 
 
-def _not_imported(found: Candidate, *, described: bool) -> NotServable:
-    """The error for a model of a known format that says nothing of itself, or of which nothing could be made."""
-    if described:
-        return NotServable(
-            f"{found.file} was imported as {found.format}, but nothing here serves this model.",
-            next="`tholos models describe NAMESPACE/NAME`, or its page, says why and what to do.",
-            format=found.format,
-        )
+def _not_imported(found: Candidate) -> NotServable:
+    """The error for a model of a known format that says nothing of itself."""
     return NotServable(
         f"{found.file} is recognised as {found.format}, but was only pushed: it has no {MODEL_JSON} yet.",
         next="Import it: `tholos models correct NAMESPACE/NAME`, or the button on its page; then deploy it.",

@@ -18,6 +18,7 @@ from tholos.accounts.names import RESERVED, check_name
 from tholos.accounts.service import namespace_for, record_audit
 from tholos.hub import service as hub
 from tholos.hub.service import MAIN, RepoKind
+from tholos.imports.repository import report_of
 from tholos.jobs.lineage import Edge, forget_links, record_link
 from tholos.kit.blobs import BlobStore
 from tholos.kit.clock import utcnow
@@ -29,7 +30,7 @@ from tholos.runtimes import ModelDescription, require
 from tholos.serving import repository
 from tholos.serving.admission import Policy, admit, loaded_files
 from tholos.serving.artifacts import describe, place_for
-from tholos.serving.errors import DeploymentNotFound, NothingToRollBackTo
+from tholos.serving.errors import DeploymentNotFound, NothingToRollBackTo, NotServable
 from tholos.serving.models import Deployment, DeploymentVersion, Home, Place, Wanted
 from tholos.serving.placement import ModelFile, files_from_json
 from tholos.serving.status import Status, status_of
@@ -211,15 +212,23 @@ def _choose(database: Database, blobs: BlobStore, actor: Actor, *, model: str, r
         hub.require_content(read, actor, repo)
         entries = hub.tree(read, repo, commit.commit_id, recursive=True)
         hub.require_all_kept(read, repo, entries)
+        report = report_of(read, repo.id, commit.commit_id)
     files = [
         ModelFile(entry.path, entry.sha256, entry.size)
         for entry in entries
         if entry.sha256 is not None and entry.size is not None
     ]
-    described = describe(blobs, files)
+    try:
+        described = describe(blobs, files)
+    except NotServable as error:
+        obstacle = ((report and report.report) or {}).get("obstacle")
+        if obstacle is None:
+            raise
+        raise NotServable(obstacle["message"], next=obstacle["next"], reason=obstacle["code"]) from error
     require(described.serve)
     place = place_for(described, home)
-    return _Choice(repo.id, repo.full_name, commit.commit_id, place, files, loaded_files(described))
+    loaded = loaded_files(described, (file.path for file in files))
+    return _Choice(repo.id, repo.full_name, commit.commit_id, place, files, loaded)
 
 
 def _apply(

@@ -30,7 +30,8 @@ from tholos.migrations import configuration, migrate
 
 _PIECE: Final = 4 << 20
 _ORDER: Final[tuple[ObjectKind, ...]] = ("xorb", "recipe", "blob")
-_MINUTE_S: Final = 60
+_BEGAN_S: Final = 1_767_225_600
+"""2026-01-01 UTC: a home that is made begins with the seconds since then as the generation of its Xet store."""
 
 Told = Callable[[str], None]
 
@@ -119,5 +120,5 @@ def _begin_afresh(database: Database) -> None:
     """No collection is under way any more, and the Xet store has an address that it never had."""
     with database.write() as write:
         row = state.state(write)
-        generation = max(row.generation + 1, int(time.time()) // _MINUTE_S)
+        generation = max(row.generation + 1, int(time.time()) - _BEGAN_S)
         write.execute(update(CollectionState).values(holder=None, generation=generation, generation_at=utcnow()))
