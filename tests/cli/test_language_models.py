@@ -87,21 +87,27 @@ def test_a_gguf_file_cut_off_is_not_imported(tholos, tmp_path):
     assert "cut off" in refused.err
 
 
-def test_a_transformers_folder_is_imported_deployed_and_asked(tholos, tmp_path):
-    for name, files in (("counting", transformers.counting()), ("moods", transformers.judging())):
-        (tmp_path / name).mkdir()
-        for path, data in files.items():
-            (tmp_path / name / path).write_bytes(data)
-        assert tholos("import", tmp_path / name, name).code == 0
-        assert tholos("deploy", name).code == 0
-    told = tholos("predict", "counting", '{"text": "one"}', "--json").json
-    assert (told["output"], told["finish_reason"]) == ("two three four five", "stop")
+def test_a_transformers_folder_is_imported_deployed_asked_and_evaluated(tholos, tmp_path):
+    (tmp_path / "moods").mkdir()
+    for path, data in transformers.judging().items():
+        (tmp_path / "moods" / path).write_bytes(data)
+    assert tholos("import", tmp_path / "moods", "moods", "--output-name", "said").code == 0
+    assert tholos("deploy", "moods").code == 0
     told = tholos("predict", "moods", "--text", "good bad plain", "--json").json
     assert told["output"] == "good"
     assert sum(told["probabilities"].values()) == pytest.approx(1)
     assert "served context" in tholos("models", "describe", "moods").out
     refused = tholos("predict", "moods", "--text", "word " * 40)
     assert "the model holds 32" in refused.err
+    rows = [
+        f"{text},{transformers.MOODS[place % 3]}" for place, text in enumerate(["good bad", "plain", "one two"] * 20)
+    ]
+    (tmp_path / "rows.csv").write_text("\n".join(["text,said", *rows]))
+    assert tholos("data", "push", "heard", tmp_path / "rows.csv").code == 0
+    assert tholos("data", "split", "heard", "--seed", "0").code == 0
+    judged = tholos("evaluate", "moods", "heard")
+    assert judged.code == 0, judged.err
+    assert "accuracy" in judged.out
 
 
 @pytest.mark.long

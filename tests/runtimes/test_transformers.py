@@ -74,7 +74,14 @@ def test_a_text_is_continued_until_the_model_ends_or_the_answer_is_long_enough(f
 
 
 def test_the_folders_own_settings_neither_sample_nor_search(folder):
-    wild = {"do_sample": True, "temperature": 50.0, "num_beams": 4, "num_return_sequences": 3, "max_new_tokens": 1}
+    wild = {
+        "eos_token_id": [2, 2],
+        "do_sample": True,
+        "temperature": 50.0,
+        "num_beams": 4,
+        "num_return_sequences": 3,
+        "max_new_tokens": 1,
+    }
     model = load(folder(foreign.counting(generation=wild)))
     assert answers(model, ["three"] * 3) == [{"output": "four five", "finish_reason": "stop"}] * 3
     model.close()
@@ -133,6 +140,15 @@ MAPPED = {"AutoConfig": "evil.Config", "AutoModelForCausalLM": "evil.Model"}
 REFUSED = {
     "too few layers in the weights": (lambda: configured(COUNTING(), num_hidden_layers=2), "lack 9 tensors"),
     "layers without end": (lambda: configured(COUNTING(), num_hidden_layers=10**9), "says 1,000,000,000 layers"),
+    "layers without end by another name": (
+        lambda: configured(COUNTING(), model_type="bart", decoder_layers=10**6),
+        "says 1,000,000 layers",
+    ),
+    "no room for a text": (lambda: configured(COUNTING(), max_position_embeddings=0), "leave 0 tokens"),
+    "attention from elsewhere": (
+        lambda: configured(COUNTING(), attn_implementation="evil/kernel"),
+        "asks for code from elsewhere",
+    ),
     "other shapes": (lambda: configured(COUNTING(), hidden_size=1 << 20), "other shapes than config.json says"),
     "more words than memory": (lambda: configured(COUNTING(), vocab_size=1 << 40), "other shapes than config.json"),
     "another head": (JUDGING, "weights lack"),
@@ -164,7 +180,7 @@ REFUSED = {
     "cut off": (lambda: {**COUNTING(), "model.safetensors": COUNTING()["model.safetensors"][:-9]}, "outside the file"),
     "no weights": (lambda: without(COUNTING(), "model.safetensors"), "no model.safetensors"),
     "no tokenizer": (lambda: without(COUNTING(), "tokenizer.json"), "no tokenizer.json"),
-    "a tokenizer of nothing": (lambda: {**COUNTING(), "tokenizer.json": b"{}"}, "transformers cannot load"),
+    "a tokenizer of nothing": (lambda: {**COUNTING(), "tokenizer.json": b"{}"}, "its files lack 'added_tokens'"),
     "a configuration of brackets": (lambda: {**COUNTING(), "config.json": b"[" * 100_000}, "config.json is not JSON"),
 }
 

@@ -37,12 +37,13 @@ async def start_replica(tmp_path: Path) -> AsyncIterator[StartReplica]:
     """Starts a replica process on a model's files and waits for its status."""
     started: list[asyncio.subprocess.Process] = []
 
-    async def start(files: dict[str, bytes], queue: int = 64) -> ChildReplica:
+    async def start(files: dict[str, bytes], queue: int = 64, batch_timeout: float = 120.0) -> ChildReplica:
         folder = write_folder(tmp_path / f"model-{len(started)}", files)
         socket = tmp_path / "replica.sock"
         process = await asyncio.create_subprocess_exec(
             *(sys.executable, "-m", "tholos.serving.replica_process"),
             *("--folder", str(folder), "--socket", str(socket), "--parent", str(os.getpid()), "--queue", str(queue)),
+            *("--batch-timeout", str(batch_timeout)),
             stdout=asyncio.subprocess.PIPE,
         )
         started.append(process)

@@ -8,26 +8,41 @@ import subprocess
 import sys
 import threading
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 
 import numpy as np
 import pytest
+
+sys.path.insert(0, str(Path(__file__).parents[1] / "imports"))
+
+import foreign_transformers as foreign
 from model_samples import ROW, onnx_files, signature, write_folder
 
 from tholos.runtimes import load
 from tholos.runtimes.errors import BrokenModel
+from tholos.runtimes.model import AlgorithmUse, Artifact, ModelDescription
 from tholos.serving import replica as replica_module
 from tholos.serving.errors import InferenceFailed, ReplicaBusy, ReplicaLost
-from tholos.serving.frames import PREFIX, Failure, Frame, encode, read_frame
+from tholos.serving.frames import PREFIX, Failure, Frame, Infer, encode, read_frame
 from tholos.serving.replica import InlineReplica, ProcessReplica
-from tholos.tasks.signature import decode
+from tholos.tasks.signature import Field, Output, Signature, decode
 
 SIGNATURE = signature(("Adelie", "Gentoo"))
 BATCH = SIGNATURE.encode(ROW)
 LARGE = {name: np.repeat(tensor, 20_000, axis=0) for name, tensor in BATCH.items()}
 DEADLINE_S = 20
+TEXTS = Signature(
+    task="text-generation",
+    inputs=(Field(name="text", dtype="text"),),
+    output=Output(name="generated_text", kind="text"),
+    example="five",
+)
+SLOW = TEXTS.encode(["again"] * 64)
+"""For the model of `slow_files`: a quarter of a second a row."""
 OWNER = """
 import os, subprocess, sys, time
-options = {"--folder": sys.argv[1], "--socket": sys.argv[2], "--parent": str(os.getpid()), "--queue": "4"}
+options = {"--folder": sys.argv[1], "--socket": sys.argv[2], "--parent": str(os.getpid()), "--queue": "4",
+           "--batch-timeout": "60"}
 command = [sys.executable, "-m", "tholos.serving.replica_process", *(word for pair in options.items() for word in pair)]
 child = subprocess.Popen(command, stdout=subprocess.PIPE)
 child.stdout.readline()
@@ -44,6 +59,53 @@ def rows(count: int):
 def threads():
     with ThreadPoolExecutor(2) as pool:
         yield pool
+
+
+@pytest.fixture
+def slow_files() -> dict[str, bytes]:
+    model = ModelDescription(
+        task="text-generation",
+        signature=TEXTS,
+        algorithm=AlgorithmUse(name="imported", title="words"),
+        artifacts=(Artifact(format="transformers", file="config.json"),),
+        serve="transformers",
+    )
+    return {**foreign.counting(), "model.json": model.to_bytes()}
+
+
+async def test_batches_that_nobody_waits_for_are_not_run(start_replica, slow_files):
+    child = await start_replica(slow_files)
+    replica = ProcessReplica(child.socket)
+    first = asyncio.create_task(replica.infer(TEXTS.encode(["again"] * 2)))
+    await asyncio.sleep(0.1)
+    left = [asyncio.create_task(replica.infer(SLOW)) for _ in range(8)]
+    await asyncio.sleep(0.1)
+    for task in left:
+        task.cancel()
+    async with asyncio.timeout(DEADLINE_S):  # a minute and more with those who left
+        assert decode(TEXTS, await replica.infer(TEXTS.encode("three")))[0]["output"] == "four five"
+    await first
+    await replica.close()
+    reader, writer = await asyncio.open_unix_connection(child.socket)
+    for number in range(40):
+        writer.writelines(encode(Frame(Infer(number), TEXTS.encode(["again"] * 8))))
+    writer.close()
+    replica = ProcessReplica(child.socket)
+    async with asyncio.timeout(DEADLINE_S):
+        assert decode(TEXTS, await replica.infer(TEXTS.encode("three")))[0]["output"] == "four five"
+    await replica.close()
+    del reader
+
+
+async def test_a_batch_that_takes_too_long_ends_the_process(start_replica, slow_files):
+    child = await start_replica(slow_files, batch_timeout=1.0)
+    replica = ProcessReplica(child.socket)
+    waiting = [asyncio.create_task(replica.infer(SLOW)) for _ in range(2)]
+    async with asyncio.timeout(DEADLINE_S):
+        assert await child.process.wait() == 75
+    for answer in await asyncio.gather(*waiting, return_exceptions=True):
+        assert isinstance(answer, ReplicaLost)
+    await replica.close()
 
 
 async def test_a_process_answers_what_the_model_answers_in_this_one(start_replica, tmp_path):

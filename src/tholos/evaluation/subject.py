@@ -11,7 +11,7 @@ from tholos.hub import service as hub
 from tholos.hub.mirror.promises import require_here
 from tholos.kit.blobs import BlobStore
 from tholos.kit.database import ReadSession
-from tholos.runtimes import ModelDescription
+from tholos.runtimes import ModelDescription, opened_files
 from tholos.runtimes.model import MODEL_JSON
 
 
@@ -30,9 +30,10 @@ class Subject:
         return self.files[self.model.artifact().file]
 
     def lay_out(self, blobs: BlobStore, folder: Path) -> None:
-        """Put the description and the artifact that serves into *folder*, as links to the blobs."""
+        """Put the description and what the runtime opens into *folder*, as links to the blobs."""
         folder.mkdir()
-        for name in (MODEL_JSON, self.model.artifact().file):
+        for name in opened_files(self.model, self.files):
+            (folder / name).parent.mkdir(exist_ok=True)
             (folder / name).symlink_to(blobs.path(self.files[name].sha256 or ""))
 
 

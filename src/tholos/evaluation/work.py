@@ -39,7 +39,7 @@ if TYPE_CHECKING:
 _ROWS_PER_BATCH = 2_048
 _IMAGES_PER_BATCH = 64
 _MOST_NAMED = 5
-_LIBRARIES = {"onnx": ("onnxruntime",), "skops": ("scikit-learn", "skops")}
+_LIBRARIES = {"onnx": ("onnxruntime",), "skops": ("scikit-learn", "skops"), "transformers": ("torch", "transformers")}
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,4 +1,7 @@
-"""Rules for file paths inside a repo: what every client on every platform can check out safely."""
+"""Rules for file paths inside a repo: what leads nowhere else, and is what it looks like, on every platform.
+
+Names that Windows alone cannot have (`aux`, `a:b`) are allowed, as on Hugging Face's hub, whose repos use some.
+"""
 
 from __future__ import annotations
 

@@ -89,6 +89,9 @@ class Settings(BaseSettings):
     replica_queue: PositiveInt = Field(
         64, description="Most batches that wait or run in one replica process; more are refused."
     )
+    replica_batch_timeout_s: PositiveFloat = Field(
+        120.0, description="Seconds that one batch may take in a replica process; then the process is started anew."
+    )
     replica_load_timeout_s: PositiveFloat = Field(
         120.0, description="Seconds that a replica process may take to load its model and warm it up."
     )

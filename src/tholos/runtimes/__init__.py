@@ -11,12 +11,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from tholos.runtimes.base import LoadedModel, Runtime
+from tholos.runtimes.checkpoint import is_opened
 from tholos.runtimes.errors import RuntimeNotInstalled, UnknownFormat
 from tholos.runtimes.model import MODEL_JSON, ModelDescription
 from tholos.runtimes.pickles import pickle_in, refuse
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterable, Mapping
 
 __all__ = [
     "EXTRAS",
@@ -26,6 +27,7 @@ __all__ = [
     "Runtime",
     "load",
     "missing",
+    "opened_files",
     "require",
     "runtime",
 ]
@@ -43,6 +45,12 @@ EXTRAS: Mapping[str, tuple[str, tuple[str, ...]]] = {
     "transformers": ("transformers", ("transformers", "torch")),
 }
 """Formats whose libraries an installation may lack: the extra of this package, and the modules that it brings."""
+
+
+def opened_files(model: ModelDescription, paths: Iterable[str]) -> set[str]:
+    """Which of a revision's files the runtime opens by itself; what an ONNX graph names comes on top."""
+    opened = {MODEL_JSON, model.artifact().file}
+    return opened | set(filter(is_opened, paths)) if model.serve == "transformers" else opened
 
 
 def missing(format: str) -> RuntimeNotInstalled | None:  # noqa: A002 - the file's own word

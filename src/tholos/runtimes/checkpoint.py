@@ -25,7 +25,10 @@ LOADERS: Final[Mapping[TaskId, str]] = {
 EXPORT: Final = "It can be kept, shared and pulled. To serve it here, export it as ONNX."
 NEXT: Final = "Save model and tokenizer again with a recent transformers (`save_pretrained`), and push the folder."
 
-LAYERS: Final = ("num_hidden_layers", "n_layer", "num_layers", "n_layers")
+LAYERS: Final = (
+    *("num_hidden_layers", "n_layer", "num_layers", "n_layers", "encoder_layers", "decoder_layers"),
+    *("num_encoder_layers", "num_decoder_layers"),
+)
 CONTEXT: Final = ("max_position_embeddings", "n_positions", "max_seq_len", "max_sequence_length")
 _ROBERTA = (
     "roberta",
@@ -39,6 +42,9 @@ _ROBERTA = (
 )
 """Model types that count positions from the one after the padding's."""
 _TOKENIZERS = (("tokenizer.json",), ("vocab.txt",), ("vocab.json", "merges.txt"))
+_ATTENTION = ("attn_implementation", "_attn_implementation", "attn_implementation_internal")
+_MAX_LABELS = 10_000
+_MIN_CONTEXT = 2
 _FOLDERS = ("", "additional_chat_templates")
 _OPENED = (".json", ".jinja", ".txt", ".model", ".safetensors")
 _PICKLES = (".bin", ".pt", ".pth", ".ckpt")
@@ -83,6 +89,10 @@ def why_not_served(task: str | None, config: Mapping[str, Any]) -> str | None:
         what = f"is made for {task}" if task else "does not say what it is made for"
     elif config.get("quantization_config"):
         what = "has quantized weights, which take further libraries"
+    elif any("/" in str(config.get(key)) for key in _ATTENTION):
+        what = "asks for code from elsewhere (attn_implementation)"
+    elif _is_count(count := config.get("num_labels")) and count > _MAX_LABELS:
+        what = f"tells {count:,} labels apart, more than {_MAX_LABELS:,}"
     elif task == "text-classification" and config.get("problem_type") == "multi_label_classification":
         what = "gives a text several labels at once"
     elif task == "text-classification" and (
@@ -112,13 +122,19 @@ def check_layers(config: Mapping[str, Any], tensors: int) -> None:
 
 
 def context_of(config: Mapping[str, Any], tokenizer: Mapping[str, Any]) -> int:
-    """Tokens that the model is served with: the least that configuration, tokenizer and this server allow."""
+    """Tokens that the model is served with: the least that configuration, tokenizer and this server allow.
+
+    Raises BrokenModel: they leave room for no text.
+    """
     told: int = next((config[key] for key in CONTEXT if _is_count(config.get(key))), MAX_CONTEXT_TOKENS)
     if config.get("model_type") in _ROBERTA:
         padding = config.get("pad_token_id")
         told -= (padding if _is_count(padding) else 1) + 1
     longest = tokenizer.get("model_max_length")
-    return max(1, min(told, longest if _is_count(longest) else told, MAX_CONTEXT_TOKENS))
+    context = min(told, longest if _is_count(longest) else told, MAX_CONTEXT_TOKENS)
+    if context < _MIN_CONTEXT:
+        raise BrokenModel(f"The folder's settings leave {context} tokens for a text.", next=NEXT)
+    return context
 
 
 def labels_of(config: Mapping[str, Any]) -> tuple[str, ...] | None:

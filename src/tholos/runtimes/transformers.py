@@ -90,7 +90,7 @@ class TextGenerator(_Model):
         super().__init__(loaded, signature)
         saved, tokenizer = loaded.model.generation_config, loaded.tokenizer
         ends = saved.eos_token_id if saved.eos_token_id is not None else tokenizer.eos_token_id
-        self._ends = frozenset(ends if isinstance(ends, list) else [] if ends is None else [ends])
+        self._ends = frozenset(end for end in (ends if isinstance(ends, list) else [ends]) if type(end) is int)
         padding = next((token for token in (tokenizer.pad_token_id, *sorted(self._ends)) if token is not None), 0)
         # In place of the folder's own, which may sample or search: the likeliest token each time, so that the same
         # text has the same answer, at a cost that is known.
@@ -260,6 +260,8 @@ def _refusing(folder: Path) -> Iterator[None]:
         yield
     except BrokenModel:
         raise
+    except LookupError as error:
+        raise BrokenModel(f"transformers cannot load the model: its files lack {error}.", next=NEXT) from error
     except Exception as error:  # files from elsewhere may break the library in any way
         said = " ".join(str(error).replace(f"{folder}/", "").replace(str(folder), "the folder").split())
         reason = next(

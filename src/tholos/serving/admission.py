@@ -6,7 +6,7 @@ and the gate opens or stays shut for good.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -17,9 +17,6 @@ from tholos.kit.clock import utcnow
 from tholos.kit.database import ReadSession, WriteSession
 from tholos.kit.outbox import Handlers
 from tholos.kit.settings import Settings
-from tholos.runtimes import ModelDescription
-from tholos.runtimes.checkpoint import is_opened
-from tholos.runtimes.model import MODEL_JSON
 from tholos.scanning import repository as scans
 from tholos.scanning import service as scanning
 from tholos.scanning.errors import ScanPending, UnsafeRevision
@@ -39,12 +36,6 @@ class Policy:
 def policy_of(settings: Settings, *, allow_unsafe: bool = False) -> Policy:
     """The operator's choice; where nothing is scanned nothing is waited for."""
     return Policy(settings.deploy_unscanned if settings.scan_pushes else "allow", allow_unsafe)
-
-
-def loaded_files(model: ModelDescription, paths: Iterable[str]) -> set[str]:
-    """Which of a revision's files a runtime opens by itself; what an ONNX graph names comes on top (`gate_of`)."""
-    loaded = {MODEL_JSON, model.artifact().file}
-    return loaded | set(filter(is_opened, paths)) if model.serve == "transformers" else loaded
 
 
 def admit(write: WriteSession, actor: Actor, version: DeploymentVersion, label: str, policy: Policy) -> None:

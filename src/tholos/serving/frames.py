@@ -23,7 +23,7 @@ import numpy as np
 PREFIX = struct.Struct("<IQ")
 MAX_HEADER_BYTES = 64 * 1024
 MAX_PAYLOAD_BYTES = 1 << 30
-PROTOCOL_VERSION = 1
+PROTOCOL_VERSION = 2
 
 Tensors = Mapping[str, np.ndarray]
 Buffer = bytes | memoryview
@@ -63,6 +63,12 @@ class Infer(msgspec.Struct, frozen=True, array_like=True, tag="infer"):
     request: int
 
 
+class Cancel(msgspec.Struct, frozen=True, array_like=True, tag="cancel"):
+    """Nobody waits for a batch any more: it need not be run, if it has not begun. It has no answer then."""
+
+    request: int
+
+
 class Result(msgspec.Struct, frozen=True, array_like=True, tag="result"):
     """A batch has been run; the frame's tensors are its outputs."""
 
@@ -77,7 +83,7 @@ class Failure(msgspec.Struct, frozen=True, array_like=True, tag="failure"):
     message: str
 
 
-Message = Hello | Infer | Result | Failure
+Message = Hello | Infer | Cancel | Result | Failure
 
 
 @dataclass(frozen=True, slots=True)

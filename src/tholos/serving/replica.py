@@ -13,7 +13,18 @@ from tholos.kit.errors import TholosError
 from tholos.kit.logs import get_logger
 from tholos.runtimes.errors import TextTooLong
 from tholos.serving.errors import InferenceFailed, OutputMisfit, ReplicaBusy, ReplicaLost
-from tholos.serving.frames import PROTOCOL_VERSION, Failure, Frame, FrameError, Hello, Infer, Result, encode, read_frame
+from tholos.serving.frames import (
+    PROTOCOL_VERSION,
+    Cancel,
+    Failure,
+    Frame,
+    FrameError,
+    Hello,
+    Infer,
+    Result,
+    encode,
+    read_frame,
+)
 from tholos.serving.warmup import WarmUp, infer, load_warm, rows_of
 from tholos.tasks.signature import Batch, Outputs
 
@@ -163,6 +174,8 @@ class _Connection:
             return await answer
         finally:
             self._waiting.pop(request, None)  # a caller that left must not keep its place
+            if answer.cancelled() and not self._writer.is_closing():
+                self._writer.writelines(encode(Frame(Cancel(request))))
 
     async def close(self) -> None:
         self._receiving.cancel()

@@ -12,8 +12,9 @@ import asyncio
 import os
 import signal
 import sys
+import time
 from collections.abc import Sequence
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -23,13 +24,27 @@ from tholos.kit.errors import TholosError
 from tholos.kit.logs import configure_logs, get_logger
 from tholos.kit.processes import die_with_parent
 from tholos.serving.errors import InferenceFailed, ReplicaBusy
-from tholos.serving.frames import PROTOCOL_VERSION, Failure, Frame, FrameError, Hello, Infer, Result, encode, read_frame
+from tholos.serving.frames import (
+    PROTOCOL_VERSION,
+    Cancel,
+    Failure,
+    Frame,
+    FrameError,
+    Hello,
+    Infer,
+    Result,
+    encode,
+    read_frame,
+)
 from tholos.serving.warmup import WarmUp, infer, load_warm
+from tholos.tasks.signature import Batch, Outputs
 
 if TYPE_CHECKING:
     from tholos.runtimes import LoadedModel
 
 _STREAM_BUFFER_BYTES = 1 << 20
+_TOO_LONG = 75
+"""The exit code of a process that ended itself since a batch took too long (EX_TEMPFAIL)."""
 
 log = get_logger("serving.replica_process")
 
@@ -46,8 +61,11 @@ class Status(msgspec.Struct, frozen=True):
 class ReplicaServer:
     """Answers batches of any number of connections, one batch at a time, in the order in which they came."""
 
-    def __init__(self, model: LoadedModel, warm_up: WarmUp, queue: int) -> None:
+    def __init__(self, model: LoadedModel, warm_up: WarmUp, queue: int, batch_timeout_s: float) -> None:
         self._model = model
+        self._batch_timeout_s = batch_timeout_s
+        self._began: float | None = None
+        self._asked: dict[tuple[asyncio.StreamWriter, int], Future[Outputs]] = {}
         self._hello = Hello(PROTOCOL_VERSION, os.getpid(), warm_up.rows, warm_up.batch_s)
         self._queue = queue
         self._worker = ThreadPoolExecutor(1, thread_name_prefix="infer")
@@ -61,6 +79,7 @@ class ReplicaServer:
             asyncio.get_running_loop().add_signal_handler(number, leaving.set)
         server = await asyncio.start_unix_server(self._connection, socket, limit=_STREAM_BUFFER_BYTES)
         _report(status, Status(ready=True, batch_rows=self._hello.batch_rows, batch_s=self._hello.batch_s))
+        watching = asyncio.create_task(self._watch())
         await leaving.wait()
         server.close()
         if self._batches:
@@ -70,7 +89,16 @@ class ReplicaServer:
         if self._connections:
             await asyncio.wait(self._connections)
         self._worker.shutdown()
+        watching.cancel()
         self._model.close()
+
+    async def _watch(self) -> None:
+        """Ends the process when a batch takes too long: a thread cannot be stopped, and all others wait for it."""
+        while True:
+            await asyncio.sleep(min(1.0, self._batch_timeout_s / 4))
+            if self._began is not None and time.monotonic() - self._began > self._batch_timeout_s:
+                log.error("a batch took too long", timeout_s=self._batch_timeout_s)
+                os._exit(_TOO_LONG)
 
     async def _connection(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         task = asyncio.current_task()
@@ -86,8 +114,15 @@ class ReplicaServer:
         finally:
             del self._connections[task]
             writer.close()
+            for (asker, _), batch in list(self._asked.items()):
+                if asker is writer:
+                    batch.cancel()
 
     def _take(self, frame: Frame, writer: asyncio.StreamWriter) -> None:
+        if isinstance(frame.message, Cancel):
+            if (batch := self._asked.get((writer, frame.message.request))) is not None:
+                batch.cancel()  # one that runs cannot be stopped
+            return
         if not isinstance(frame.message, Infer):
             raise FrameError(f"a gateway sent {type(frame.message).__name__} where a batch was due")
         request = frame.message.request
@@ -99,16 +134,29 @@ class ReplicaServer:
         task.add_done_callback(self._batches.discard)
 
     async def _answer(self, request: int, frame: Frame, writer: asyncio.StreamWriter) -> None:
-        loop = asyncio.get_running_loop()
+        asked = self._asked[writer, request] = self._worker.submit(self._infer, dict(frame.tensors))
         try:
-            outputs = await loop.run_in_executor(self._worker, infer, self._model, dict(frame.tensors))
+            outputs = await asyncio.wrap_future(asked)
             answer = encode(Frame(Result(request), outputs))
         except TholosError as error:
             answer = encode(Frame(Failure(request, error.code, error.message)))
         except FrameError as error:
             answer = encode(Frame(Failure(request, InferenceFailed.code, f"The output cannot be sent: {error}.")))
+        except asyncio.CancelledError:
+            if asked.cancelled():
+                return
+            raise
+        finally:
+            del self._asked[writer, request]
         if not writer.is_closing():
             writer.writelines(answer)
+
+    def _infer(self, batch: Batch) -> Outputs:
+        self._began = time.monotonic()
+        try:
+            return infer(self._model, batch)
+        finally:
+            self._began = None
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -118,6 +166,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--socket", type=Path, required=True, help="where to listen")
     parser.add_argument("--parent", type=int, required=True, help="process id to die with")
     parser.add_argument("--queue", type=int, required=True, help="most batches waiting or running")
+    parser.add_argument("--batch-timeout", type=float, required=True, help="seconds that a batch may take")
     options = parser.parse_args(arguments)
     die_with_parent(options.parent)
     status = os.dup(1)
@@ -133,7 +182,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         _report(status, Status(ready=False, error=f"The model's files cannot be read: {error.strerror}."))
         return 1
     options.socket.unlink(missing_ok=True)  # of a predecessor: one process at a time has this socket
-    asyncio.run(ReplicaServer(model, warm_up, options.queue).serve(options.socket, status))
+    asyncio.run(ReplicaServer(model, warm_up, options.queue, options.batch_timeout).serve(options.socket, status))
     return 0
 
 

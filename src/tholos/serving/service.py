@@ -26,9 +26,9 @@ from tholos.kit.database import Database, ReadSession, WriteSession
 from tholos.kit.ids import new_id
 from tholos.kit.outbox import emit
 from tholos.kit.paging import Page
-from tholos.runtimes import ModelDescription, require
+from tholos.runtimes import ModelDescription, opened_files, require
 from tholos.serving import repository
-from tholos.serving.admission import Policy, admit, loaded_files
+from tholos.serving.admission import Policy, admit
 from tholos.serving.artifacts import describe, place_for
 from tholos.serving.errors import DeploymentNotFound, NothingToRollBackTo, NotServable
 from tholos.serving.models import Deployment, DeploymentVersion, Home, Place, Wanted
@@ -227,7 +227,7 @@ def _choose(database: Database, blobs: BlobStore, actor: Actor, *, model: str, r
         raise NotServable(obstacle["message"], next=obstacle["next"], reason=obstacle["code"]) from error
     require(described.serve)
     place = place_for(described, home)
-    loaded = loaded_files(described, (file.path for file in files))
+    loaded = opened_files(described, (file.path for file in files))
     return _Choice(repo.id, repo.full_name, commit.commit_id, place, files, loaded)
 
 

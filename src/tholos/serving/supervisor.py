@@ -35,6 +35,8 @@ _LOOK_AGAIN_S = 2.0
 _STEADY_AFTER_S = 60.0
 _FALLS = 3
 """Processes in a row that may end without a word before the replica counts as failed."""
+_HOPELESS_S = 1800.0
+"""Seconds until a model is tried again that so many processes in a row said does not load."""
 _ENVIRONMENT = frozenset(
     {"HOME", "LANG", "LC_ALL", "LC_CTYPE", "LD_LIBRARY_PATH", "PATH", "PYTHONPATH", "TMPDIR", "TZ"}
 )
@@ -133,7 +135,7 @@ class ReplicaKeeper:
             await asyncio.wait([self._task])
 
     async def _run(self) -> None:
-        backoff, falls = Backoff(), 0
+        backoff, falls, refusals = Backoff(), 0, 0
         while not self._stopping.is_set():
             started = time.monotonic()
             refused = False
@@ -148,12 +150,14 @@ class ReplicaKeeper:
                 return
             was_ready = self.report.state == "ready"
             falls = 0 if was_ready else falls + 1
+            refusals = refusals + 1 if refused else 0
             hopeful = was_ready or (not refused and falls < _FALLS)
             self._say(Report("loading" if hopeful else "failed", error))
             if was_ready and time.monotonic() - started > _STEADY_AFTER_S:
                 backoff.reset()
             with suppress(TimeoutError):
-                async with asyncio.timeout(backoff.next_s()):
+                # A model that does not load costs as much each time, and will hardly ever load.
+                async with asyncio.timeout(backoff.next_s() if refusals < _FALLS else _HOPELESS_S):
                     await self._stopping.wait()
 
     async def _live(self) -> str:
@@ -187,6 +191,7 @@ class ReplicaKeeper:
             "--socket": socket,
             "--parent": os.getpid(),
             "--queue": self._settings.replica_queue,
+            "--batch-timeout": self._settings.replica_batch_timeout_s,
         }
         return await asyncio.create_subprocess_exec(
             sys.executable,
@@ -221,11 +226,12 @@ async def _then_nudge(stopping: asyncio.Event, watch: ChangeWatch) -> None:
 
 def _environment() -> dict[str, str]:
     """What a replica process may know of the environment: no settings of the server, and no one's secrets."""
-    return {
+    chosen = {
         name: value
         for name, value in os.environ.items()
         if name in _ENVIRONMENT or name.startswith(_ENVIRONMENT_FAMILIES)
     }
+    return {**chosen, "HF_HUB_OFFLINE": "1"}  # what a model's files name elsewhere is not fetched
 
 
 def _signal(process: asyncio.subprocess.Process, number: signal.Signals) -> None:
