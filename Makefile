@@ -6,7 +6,7 @@ SPACE := $(VENV)/.installed
 TESTS ?= tests
 # Tests write thousands of small databases; where memory can hold them (4 GB free) they need not wait for a disk.
 RAM := $(shell [ -w /dev/shm ] && [ "$$(df -k --output=avail /dev/shm | tail -1)" -gt 4000000 ] && echo /dev/shm)
-PYTEST := $(if $(RAM),TMPDIR=$(RAM)) $(BIN)/python -m pytest $(TESTS) -n 3
+PYTEST := $(if $(RAM),TMPDIR=$(RAM)) $(BIN)/python -m pytest $(TESTS) -n 3 --dist loadscope
 
 # The platform is many short processes: each would compile it anew where this is set.
 unexport PYTHONDONTWRITEBYTECODE

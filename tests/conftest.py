@@ -61,25 +61,6 @@ ON_BUCKETS = os.environ.get("THOLOS_TEST_PLATFORM") == "buckets"
 """Puts the shared platform on PostgreSQL and a bucket, and runs only the tests that work with it."""
 
 
-SHARING_A_PLATFORM = (
-    *("tests/cli/", "tests/sdk/", "tests/web/", "tests/wire/conformance/", "tests/wire/git/", "tests/wire/test_xet"),
-    *("tests/chain/test_algorithms", "tests/chain/test_chain", "tests/chain/test_start"),
-)
-"""Run by one worker: each worker that runs some of these has a platform of its own, which is never quite idle."""
-
-
-@pytest.hookimpl(optionalhook=True)
-def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
-    from xdist.scheduler import LoadScopeScheduling
-
-    class Schedule(LoadScopeScheduling):
-        def _split_scope(self, nodeid: str) -> str:
-            module: str = super()._split_scope(nodeid)
-            return "platform" if module.startswith(SHARING_A_PLATFORM) and not ON_BUCKETS else module
-
-    return Schedule(config, log)
-
-
 @pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     if ON_BUCKETS:

@@ -86,6 +86,11 @@ async def test_batches_that_nobody_waits_for_are_not_run(start_replica, slow_fil
         assert decode(TEXTS, await replica.infer(TEXTS.encode("three")))[0]["output"] == "four five"
     await first
     await replica.close()
+
+
+@pytest.mark.long
+async def test_batches_of_a_gateway_that_is_gone_are_not_run(start_replica, slow_files):
+    child = await start_replica(slow_files)
     reader, writer = await asyncio.open_unix_connection(child.socket)
     for number in range(40):
         writer.writelines(encode(Frame(Infer(number), TEXTS.encode(["again"] * 8))))

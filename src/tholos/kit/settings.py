@@ -262,7 +262,7 @@ class Settings(BaseSettings):
         10_000_000, description="Size in bytes above which a file is kept through Git LFS whatever its name."
     )
     lfs_multipart_bytes: int = Field(
-        GIB,
+        5 * GIB,
         ge=0,
         description="Size in bytes above which Hugging Face's clients that use Git LFS send a file in parts: a part "
         "that failed is sent again alone. The parts lie on this machine's disk until the last is there, beside the "

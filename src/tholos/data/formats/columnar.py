@@ -189,7 +189,7 @@ def _opened(source: SourceFile, dictionaries: Sequence[str] = ()) -> Iterator[pq
     try:
         with pq.ParquetFile(source.file, read_dictionary=list(dictionaries)) as file:
             yield file
-    except (pa.ArrowException, OSError) as error:
+    except (pa.ArrowException, OSError, UnicodeDecodeError) as error:
         raise BrokenFile(
             f"{source.path!r} is not a whole Parquet file: {str(error).splitlines()[0]}",
             next="Write the file again.",
