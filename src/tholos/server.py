@@ -43,7 +43,7 @@ class _Gateway(uvicorn.Server):
 def uvicorn_options(settings: Settings) -> dict[str, Any]:
     """How uvicorn is run; tests run it the same way."""
     return {
-        "http": "httptools",
+        "http": "tholos.gateway.protocol:Protocol",
         "loop": "uvloop",
         "ws": "none",
         "access_log": False,
