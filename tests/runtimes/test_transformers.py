@@ -134,6 +134,13 @@ def test_a_text_longer_than_the_model_holds_is_refused_with_both_numbers(folder)
     model.close()
 
 
+def of_nan(files: dict[str, bytes]) -> dict[str, bytes]:
+    """The same folder with weights that are no numbers."""
+    weights = files["model.safetensors"]
+    header = 8 + int.from_bytes(weights[:8], "little")
+    return {**files, "model.safetensors": weights[:header] + b"\xff" * (len(weights) - header)}
+
+
 COUNTING, JUDGING = foreign.counting, foreign.judging
 CODE = {"evil.py": b"open('/tmp/tholos-was-here', 'w')\n"}
 MAPPED = {"AutoConfig": "evil.Config", "AutoModelForCausalLM": "evil.Model"}
@@ -151,6 +158,7 @@ REFUSED = {
     ),
     "other shapes": (lambda: configured(COUNTING(), hidden_size=1 << 20), "other shapes than config.json says"),
     "more words than memory": (lambda: configured(COUNTING(), vocab_size=1 << 40), "other shapes than config.json"),
+    "weights that are no numbers": (lambda: of_nan(COUNTING()), "nothing but NaN"),
     "another head": (JUDGING, "weights lack"),
     "an unknown architecture": (lambda: configured(COUNTING(), model_type="glork"), "model type `glork`"),
     "code of its own": (

@@ -241,16 +241,29 @@ def _open(folder: Path, loader: str, weights: int, context: int) -> _Loaded:
                 folder, use_safetensors=True, output_loading_info=True, **closed
             )
         _check_complete(told["missing_keys"])
+        loaded = _Loaded(model.eval(), tokenizer, context, limit)
+        with _refusing(folder):
+            _check_numbers(loaded)
     except BaseException:
         limit.lift()
         raise
-    return _Loaded(model.eval(), tokenizer, context, limit)
+    return loaded
 
 
 def _check_complete(absent: Collection[str]) -> None:
     """Refuses weights that are not all there: the library would make them up. Raises BrokenModel."""
     if absent:
         raise BrokenModel(f"The weights lack {len(absent)} tensors; the first is {min(absent)}.", next=NEXT)
+
+
+def _check_numbers(loaded: _Loaded) -> None:
+    """Refuses weights from which nothing can be computed: the answers would be empty, or all alike. Raises BrokenModel."""
+    import torch
+
+    with torch.inference_mode():
+        scores = loaded.model(input_ids=torch.tensor([loaded.tokens("a")])).logits
+    if scores.isnan().any():
+        raise BrokenModel("The model computes nothing but NaN (not a number): its weights are damaged.", next=NEXT)
 
 
 @contextmanager
@@ -260,7 +273,7 @@ def _refusing(folder: Path) -> Iterator[None]:
         yield
     except BrokenModel:
         raise
-    except LookupError as error:
+    except KeyError as error:
         raise BrokenModel(f"transformers cannot load the model: its files lack {error}.", next=NEXT) from error
     except Exception as error:  # files from elsewhere may break the library in any way
         said = " ".join(str(error).replace(f"{folder}/", "").replace(str(folder), "the folder").split())
