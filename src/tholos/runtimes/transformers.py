@@ -257,7 +257,7 @@ def _check_complete(absent: Collection[str]) -> None:
 
 
 def _check_numbers(loaded: _Loaded) -> None:
-    """Refuses weights from which nothing can be computed: the answers would be empty, or all alike. Raises BrokenModel."""
+    """Refuses weights from which nothing can be computed: answers would be empty, or all alike. Raises BrokenModel."""
     import torch
 
     with torch.inference_mode():
