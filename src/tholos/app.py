@@ -26,7 +26,7 @@ from tholos.hub.popularity import writing_downloads
 from tholos.imports import endpoints as imports
 from tholos.jobs import endpoints as jobs
 from tholos.kit.errors import TholosError
-from tholos.kit.http import BodyLimit, RequestIdentity, install_errors
+from tholos.kit.http import BodyLimit, RequestIdentity, add_routes, install_errors
 from tholos.kit.services import Services
 from tholos.optimization import endpoints as optimization
 from tholos.scanning import endpoints as scanning
@@ -64,7 +64,7 @@ def create_app(services: Services) -> FastAPI:
     app.openapi = partial(_openapi, app.openapi)  # type: ignore[method-assign]  # as FastAPI documents it
     app.router.routes.extend(gateway_routes(gateway, services.settings.max_predict_bytes))
     for room in ROOMS:
-        app.include_router(room.router)
+        add_routes(app, room.router)
     wire.install(app)
     web.install(app)
     install_errors(app, _way_or_page)

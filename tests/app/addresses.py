@@ -8,7 +8,6 @@ from dataclasses import dataclass
 from typing import Any
 
 from fastapi import FastAPI
-from fastapi.routing import APIRouter
 
 from tholos.wire.huggingface import unsupported
 from tholos.wire.huggingface.addresses import _FIELDS
@@ -47,11 +46,6 @@ def _doors(routes: Iterable[Any], prefix: str) -> Iterator[Door]:
                 if address.handle is not None and address.handle.__module__ == unsupported.__name__:
                     continue  # it looks at nothing, and says so
                 yield from (Door(method, _template(address.pattern)) for method in address.methods)
-        elif isinstance(inner := getattr(route, "original_router", None), APIRouter):
-            # what a router includes stands below that router's own prefix
-            yield from _doors((each for each in inner.routes if not hasattr(each, "original_router")), prefix)
-            nested = (each for each in inner.routes if hasattr(each, "original_router"))
-            yield from _doors(nested, prefix + inner.prefix)
         elif getattr(route, "routes", None):
             yield from _doors(route.routes, prefix + route.path)
         else:

@@ -19,7 +19,7 @@ from tholos.kit.clock import isoformat
 from tholos.kit.errors import Forbidden, TholosError, responses
 from tholos.kit.http import ServicesDep
 
-router = APIRouter()
+router = APIRouter(prefix="/api/v1", tags=["hub"])
 
 _REPO_ERRORS: list[type[TholosError]] = [InvalidName, errors.RepoNotFound]
 _SHARE_ERRORS = [*_REPO_ERRORS, AccountNotFound, Forbidden]

@@ -49,13 +49,8 @@ from tholos.kit.http import ServicesDep
 from tholos.kit.paging import MAX_LIMIT
 
 router = APIRouter(prefix="/api/v1", tags=["hub"])
-router.include_router(transfers.router)
-router.include_router(sharing.router)
-router.include_router(searching.router)
-router.include_router(access_endpoints.router)
-router.include_router(usage_endpoints.router)
-router.include_router(history_endpoints.router)
-router.include_router(storage.router)
+_PARTS = (transfers, sharing, searching, access_endpoints, usage_endpoints, history_endpoints, storage)
+router.routes.extend(route for part in _PARTS for route in part.router.routes)
 
 _REPO_ERRORS: list[type[TholosError]] = [InvalidName, errors.RepoNotFound]
 _REV_ERRORS = [*_REPO_ERRORS, errors.RevisionNotFound, errors.AmbiguousRevision]

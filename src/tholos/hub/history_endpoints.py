@@ -18,7 +18,7 @@ from tholos.kit.clock import isoformat
 from tholos.kit.errors import Forbidden, TholosError, responses
 from tholos.kit.http import ServicesDep
 
-router = APIRouter()
+router = APIRouter(prefix="/api/v1", tags=["hub"])
 
 _ERRORS: list[type[TholosError]] = [InvalidName, errors.RepoNotFound, Forbidden]
 _Sha256s = Annotated[list[Sha256], Field(min_length=1, max_length=lfsfiles.MAX_AT_ONCE)]

@@ -16,7 +16,7 @@ from tholos.hub.search.service import MAX_FILTERS, MAX_TEXT
 from tholos.kit.errors import Forbidden, responses
 from tholos.kit.http import ServicesDep
 
-router = APIRouter()
+router = APIRouter(prefix="/api/v1", tags=["hub"])
 _LIMIT = 20
 _MAX_LIMIT = 100
 _SUGGESTIONS = 8

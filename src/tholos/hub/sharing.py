@@ -24,7 +24,7 @@ from tholos.kit.errors import Forbidden, TholosError, responses
 from tholos.kit.http import ServicesDep
 from tholos.kit.paging import BadCursor
 
-router = APIRouter()
+router = APIRouter(prefix="/api/v1", tags=["hub"])
 
 _ORGANIZATION = "/organizations/{organization}"
 _MEMBER = f"{_ORGANIZATION}/members/{{user}}"

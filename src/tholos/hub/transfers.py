@@ -26,7 +26,7 @@ from tholos.kit.errors import Forbidden, PayloadTooLarge, TholosError, responses
 from tholos.kit.http import ServicesDep, body_schema
 from tholos.kit.services import Services
 
-router = APIRouter()
+router = APIRouter(prefix="/api/v1", tags=["hub"])
 
 _REPO_ERRORS: list[type[TholosError]] = [InvalidName, errors.RepoNotFound, Forbidden]
 

@@ -16,7 +16,7 @@ from tholos.hub.quotas import Quota
 from tholos.kit.errors import Forbidden, responses
 from tholos.kit.http import ServicesDep
 
-router = APIRouter()
+router = APIRouter(prefix="/api/v1", tags=["hub"])
 
 
 class UsageOut(BaseModel):

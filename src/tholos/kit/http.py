@@ -13,7 +13,7 @@ from typing import Annotated, Any
 
 import orjson
 import structlog
-from fastapi import Depends, FastAPI, Request
+from fastapi import APIRouter, Depends, FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from pydantic import BaseModel
 from starlette.datastructures import Headers, MutableHeaders
@@ -91,6 +91,14 @@ def error_response(error: TholosError, request_id: str) -> Response:
     """The error as a JSON response."""
     body, headers = error_parts(error, request_id)
     return Response(body, error.status, {REQUEST_ID: request_id, **headers}, media_type="application/json")
+
+
+def add_routes(app: FastAPI, router: APIRouter) -> None:
+    """Adds the routes of a router as they are, with the prefix and the tags that they were made with.
+
+    ``include_router`` would make each of them anew, for every application, while its first requests wait.
+    """
+    app.router.routes.extend(router.routes)
 
 
 def install_errors(app: FastAPI, page: ErrorPage) -> None:

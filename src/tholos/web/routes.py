@@ -5,6 +5,7 @@ from __future__ import annotations
 from fastapi import FastAPI
 from starlette.staticfiles import StaticFiles
 
+from tholos.kit.http import add_routes
 from tholos.web import (
     access,
     algorithms,
@@ -78,4 +79,4 @@ def install(app: FastAPI) -> None:
         search.router,
     )
     for router in (*first, namespaces.router, *_DATASETS, *_ALGORITHMS, *_MODELS, namespaces.pages):
-        app.include_router(router)
+        add_routes(app, router)

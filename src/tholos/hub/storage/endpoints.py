@@ -19,7 +19,7 @@ from tholos.kit.errors import Forbidden, responses
 from tholos.kit.http import ServicesDep
 from tholos.kit.services import Services
 
-router = APIRouter()
+router = APIRouter(prefix="/api/v1", tags=["hub"])
 
 
 class CollectIn(BaseModel):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import zlib
 from collections.abc import AsyncIterator
+from functools import cache
 from typing import Annotated, Final
 
 from fastapi import APIRouter, Depends, FastAPI, Request, Response
@@ -19,7 +20,7 @@ from tholos.hub.errors import RepoNotFound, UploadIncomplete
 from tholos.hub.mirror.through import through
 from tholos.hub.pktlines import BadFrame
 from tholos.kit.errors import InvalidInput, PayloadTooLarge
-from tholos.kit.http import ServicesDep
+from tholos.kit.http import ServicesDep, add_routes
 from tholos.kit.services import Services
 from tholos.wire.git import fetching, pushing
 from tholos.wire.git.access import GitRoute, git_actor
@@ -55,11 +56,16 @@ def counts_for_itself(path: str) -> bool:
 
 def install(app: FastAPI) -> None:
     """Adds git's addresses for every kind of repo."""
-    for kind in hub.RepoKind:
-        app.include_router(router(kind))
+    for router in _routers():
+        add_routes(app, router)
 
 
-def router(kind: hub.RepoKind) -> APIRouter:
+@cache
+def _routers() -> list[APIRouter]:
+    return [_router(kind) for kind in hub.RepoKind]
+
+
+def _router(kind: hub.RepoKind) -> APIRouter:
     """The routes for repos of one kind."""
     prefix = "" if kind is hub.RepoKind.MODEL else f"/{kind.plural}"
     routes = APIRouter(prefix=f"{prefix}/{{namespace}}/{{name}}", route_class=GitRoute, include_in_schema=False)
