@@ -43,7 +43,8 @@ def test_from_a_shared_algorithm_to_a_prediction(
     author: tholos.Client, client: tholos.Client, penguins: str, centroid: Path
 ) -> None:
     pinned = author.algorithm("grace/centroid@v1").resolve()
-    job = client.train(penguins, "admin/near", target="species", algorithm="grace/centroid@v1", params={"shrink": 0.05})
+    settings = {"params": {"shrink": 0.05}, "validation": 0.2}  # where none is asked for, a slow machine goes without
+    job = client.train(penguins, "admin/near", target="species", algorithm="grace/centroid@v1", **settings)
     result = job.result(timeout=240)
     assert result["algorithm"] == f"grace/centroid@{pinned.id}"
     log = job.log()

@@ -33,7 +33,7 @@ sys.path.insert(0, str(Path(__file__).parent.parent / "serving"))  # the samples
 
 from model_samples import publish
 
-DEADLINE_S = 30.0
+DEADLINE_S = 120.0
 POLL_S = 0.02
 
 
