@@ -14,6 +14,7 @@ import signal
 import sys
 import time
 import traceback
+import warnings
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
@@ -107,6 +108,7 @@ class Sandbox:
                 signal.signal(number, signal.SIG_DFL)
             die_with_parent(parent)
             _limit_memory(self._limits.memory_mb)
+            warnings.simplefilter("ignore")  # those of libraries about what they read: it is the checks that judge it
             for content in contents:
                 report = json.dumps(self._one(content).to_json()).encode() + b"\n"
                 while report:
